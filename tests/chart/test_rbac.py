@@ -76,7 +76,7 @@ def merged(role: dict) -> dict:
     for rule in role["rules"]:
         for resource in rule["resources"]:
             found.setdefault((rule["apiGroups"][0], resource, *rule.get("resourceNames", [])), set()).update(rule["verbs"])
-    order = ["create", "get", "list", "update", "patch", "watch"]
+    order = ["create", "get", "list", "update", "patch", "watch", "delete"]
     return {key: " ".join(sorted(verbs, key=order.index)) for key, verbs in found.items()}
 
 

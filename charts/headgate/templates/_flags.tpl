@@ -40,6 +40,25 @@
 {{- if or .Values.controller.enableTopologyAwareRouting (eq $flag "true") }}true{{ end -}}
 {{- end -}}
 
+{{/* `namespace/name` of the Service whose endpoints Gateways have: that of the controller; empty: none. */}}
+{{- define "headgate.gatewayEndpoints" -}}
+{{- $service := .Values.controller.service -}}
+{{- $own := printf "$(POD_NAMESPACE)/%s" (include "headgate.controllerName" .) -}}
+{{- if index .Values.controller.extraArgs "gateway-endpoints-service" -}}
+{{- index .Values.controller.extraArgs "gateway-endpoints-service" -}}
+{{- else if and $service.enabled $service.external.enabled -}}
+{{- $own -}}
+{{- else if and $service.enabled $service.internal.enabled -}}
+{{- printf "%s-internal" $own -}}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" if a Service is made for each Gateway; otherwise Gateways listen on their own ports. */}}
+{{- define "headgate.gatewayServices" -}}
+{{- $idle := or .Values.controller.disableLeaderElection (include "headgate.observeOnly" .) -}}
+{{- if and .Values.gatewayAPI.enabled (include "headgate.gatewayEndpoints" .) (not $idle) }}true{{ end -}}
+{{- end -}}
+
 {{/* `namespace/name` of the Service for unknown hosts; empty: none. */}}
 {{- define "headgate.defaultBackend" -}}
 {{- $own := .Values.defaultBackend.enabled | ternary (printf "$(POD_NAMESPACE)/%s" (include "headgate.defaultBackendName" .)) "" -}}
@@ -119,12 +138,6 @@ enable-annotation-validation: "false"
 {{- if $controller.enableTopologyAwareRouting }}
 enable-topology-aware-routing: "true"
 {{- end }}
-{{- if .Values.gatewayAPI.enabled }}
-enable-gateway-api: "true"
-{{- with .Values.gatewayAPI.controllerName }}
-gateway-controller-name: {{ . | quote }}
-{{- end }}
-{{- end }}
 {{- with include "headgate.defaultBackend" . }}
 default-backend-service: {{ . | quote }}
 {{- end }}
@@ -133,6 +146,14 @@ tcp-services-configmap: {{ printf "%s/%s-tcp" (default "$(POD_NAMESPACE)" $contr
 {{- end }}
 {{- if .Values.udp }}
 udp-services-configmap: {{ printf "%s/%s-udp" (default "$(POD_NAMESPACE)" $controller.udp.configMapNamespace) (include "headgate.fullname" .) | quote }}
+{{- end }}
+{{- if .Values.gatewayAPI.enabled }}
+enable-gateway-api: "true"
+gateway-controller-name: {{ .Values.gatewayAPI.controllerName | quote }}
+{{- if include "headgate.gatewayServices" . }}
+gateway-port-range: {{ .Values.gatewayAPI.portRange | quote }}
+gateway-endpoints-service: {{ include "headgate.gatewayEndpoints" . | quote }}
+{{- end }}
 {{- end }}
 {{- if $controller.cache.enabled }}
 cache-dir: /var/cache/headgate

@@ -33,6 +33,9 @@ program uses every verb, and no list has `*`.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [referencegrants]
   verbs: [list, watch]
+- apiGroups: [headgate.dev]
+  resources: [headgateparameters]
+  verbs: [list, watch]
 {{- if include "headgate.writesStatus" . }}
 - apiGroups: [gateway.networking.k8s.io]
   resources:
@@ -84,6 +87,16 @@ program uses every verb, and no list has `*`.
 {{- end }}
 {{- end -}}
 
+{{/* Services of Gateways, in the namespaces of the Gateways. */}}
+{{- define "headgate.rules.gatewayServices" -}}
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, create, update, delete]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list, create, update, delete]
+{{- end -}}
+
 {{/* Objects of the controller itself, in its namespace. */}}
 {{- define "headgate.rules.own" -}}
 {{- if not (or .Values.controller.disableLeaderElection (include "headgate.observeOnly" .)) }}
@@ -103,6 +116,15 @@ program uses every verb, and no list has `*`.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get]
+{{- end }}
+{{- if include "headgate.gatewayServices" . }}
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [{{ include "headgate.electionID" . }}-gateway-ports]
+  verbs: [get, update]
 {{- end }}
 {{- if eq (include "headgate.webhookCertificate" .) "self" }}
 - apiGroups: [""]

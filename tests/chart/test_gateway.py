@@ -1,0 +1,91 @@
+"""The Gateway API."""
+
+import pytest
+
+from chart import NAMESPACE, controller, rejected, render
+from test_rbac import OWN, merged, within
+
+ON = "gatewayAPI: {enabled: true}"
+RECORD = "headgate-leader-gateway-ports"
+
+
+def test_off_by_default() -> None:
+    rendered = render()
+    assert not rendered.of("GatewayClass")
+    assert not [name for name in rendered.flags() if "gateway" in name]
+
+
+def test_flags_and_class() -> None:
+    rendered = render(f"{{{ON}}}")
+    flags = rendered.flags()
+    assert flags["enable-gateway-api"] == "true"
+    assert flags["gateway-port-range"] == "20000-27999"
+    assert flags["gateway-endpoints-service"] == f"$(POD_NAMESPACE)/{controller()}"
+    assert rendered.one("GatewayClass", "headgate")["spec"] == {"controllerName": "headgate.dev/gateway-controller"}
+    assert not render("{gatewayAPI: {enabled: true, gatewayClass: {create: false}}}").of("GatewayClass")
+
+
+def test_parameters() -> None:
+    rendered = render("{gatewayAPI: {enabled: true, gatewayClass: {parameters: {namespace: a, name: b}}}}")
+    reference = rendered.one("GatewayClass")["spec"]["parametersRef"]
+    assert reference == {"group": "headgate.dev", "kind": "HeadgateParameters", "namespace": "a", "name": "b"}
+    crd = rendered.one("CustomResourceDefinition", "headgateparameters.headgate.dev")
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["service"]
+    # As ServiceParameters of the compile crate.
+    assert sorted(spec["properties"]) == [
+        "allocateLoadBalancerNodePorts",
+        "annotations",
+        "externalTrafficPolicy",
+        "internalTrafficPolicy",
+        "ipFamilies",
+        "ipFamilyPolicy",
+        "labels",
+        "loadBalancerClass",
+        "loadBalancerSourceRanges",
+        "type",
+    ]
+    assert not render().of("CustomResourceDefinition")
+
+
+def test_permissions() -> None:
+    rendered = render(f"{{{ON}}}")
+    found = merged(rendered.one("ClusterRole", "headgate"))
+    assert found[("", "services")].split() == ["create", "get", "list", "update", "watch", "delete"]
+    assert found[("discovery.k8s.io", "endpointslices")].split() == ["create", "list", "update", "watch", "delete"]
+    own = within(rendered, NAMESPACE)
+    assert own == OWN | {("", "configmaps"): "create", ("", "configmaps", RECORD): "get update"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "controller: {disableLeaderElection: true}",
+        "controller: {service: {enabled: false}}",
+        "dropIn: {enabled: true}",
+    ],
+)
+def test_without_services_of_gateways_nothing_more_is_allowed(values: str) -> None:
+    rendered = render(f"{{{ON}, {values}}}")
+    assert "enable-gateway-api" in rendered.flags() and "gateway-port-range" not in rendered.flags()
+    found = merged(rendered.one("ClusterRole", "headgate"))
+    assert found[("", "services")] == "list watch"
+    assert ("", "configmaps") not in within(rendered, NAMESPACE)
+
+
+def test_network_policy() -> None:
+    ports = render(f"{{{ON}}}").one("NetworkPolicy", controller())["spec"]["ingress"][0]["ports"]
+    assert [port for port in ports if "endPort" in port] == [
+        {"port": 20000, "endPort": 27999, "protocol": protocol} for protocol in ("TCP", "UDP")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("gatewayAPI: {enabled: true, portRange: 8000-9000}", "8443"),
+        ("gatewayAPI: {enabled: true, portRange: 9-8}", "the lower one first"),
+        (f"{ON}, controller: {{scope: {{enabled: true}}}}", "scope.enabled"),
+    ],
+)
+def test_rejections(values: str, message: str) -> None:
+    assert message in rejected(f"{{{values}}}")
