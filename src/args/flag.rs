@@ -45,7 +45,7 @@ pub(crate) enum Kind {
     Switch,
     /// A port; 0: any free port.
     Port,
-    /// Ports from the first to the last, as `20000-27999`; empty: none.
+    /// Ports from the first to the last, as `20000-27999`; empty or `none`: none.
     PortRange,
     /// A whole number not below this.
     Count(u64),

@@ -24,14 +24,15 @@ pub(crate) fn port(text: &str) -> Result<u64, String> {
 }
 
 pub(crate) fn port_range(text: &str) -> Result<Option<RangeInclusive<u16>>, String> {
-    if text.is_empty() {
+    if text.is_empty() || text == "none" {
         return Ok(None);
     }
     let range = text.split_once('-').and_then(|(first, last)| {
         let range = first.parse().ok()?..=last.parse().ok()?;
         (*range.start() > 0 && !range.is_empty()).then_some(range)
     });
-    let wrong = || "expected two ports, the lower one first, such as 20000-27999".to_owned();
+    let wrong =
+        || "expected two ports, the lower one first, such as 20000-27999, or none".to_owned();
     range.map(Some).ok_or_else(wrong)
 }
 

@@ -97,7 +97,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("election-id", Text, "ingress-controller-leader", Cluster, "Name of the Lease for leader election"),
     flag("election-ttl", Duration, "30s", Cluster, "Duration of that Lease").differs("The Lease is renewed every quarter of this time, and released at shutdown; in ingress-nginx every half."),
     flag("disable-leader-election", Switch, "false", Cluster, "Run without leader election; no status is written"),
-    flag("gateway-port-range", PortRange, "20000-27999", Cluster, "Local ports for the Services of Gateways; empty: no Services, and Gateways listen on their own ports"),
+    flag("gateway-port-range", PortRange, "20000-27999", Cluster, "Local ports for the Services of Gateways; `none`: no Services, and Gateways listen on their own ports"),
     flag("gateway-endpoints-service", Object, "", Cluster, "Service whose endpoints the Services of Gateways have; empty: that of --publish-service"),
     flag("disable-sync-events", Switch, "false", Cluster, "Write no Sync Events"),
     flag("validating-webhook", HostPort, "", Cluster, "Address of the admission webhook; empty: no webhook"),

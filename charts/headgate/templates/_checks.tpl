@@ -28,15 +28,12 @@
 {{- if and .Values.rbac.scope .Values.gatewayAPI.enabled -}}
 {{- fail "rbac.scope=true grants no permissions for cluster-scoped objects, and gatewayAPI.enabled needs GatewayClasses and CRDs. Set rbac.scope=false, or gatewayAPI.enabled=false." -}}
 {{- end -}}
-{{- if and .Values.gatewayAPI.enabled $scope.enabled -}}
-{{- fail "gatewayAPI.enabled serves Gateways of all namespaces, and controller.scope.enabled watches one. Set one of them to false." -}}
-{{- end -}}
 {{- $range := splitList "-" .Values.gatewayAPI.portRange -}}
 {{- if or (gt (int (first $range)) (int (last $range))) (lt (int (first $range)) 1) (gt (int (last $range)) 65535) -}}
 {{- fail "gatewayAPI.portRange must be two ports from 1 to 65535, the lower one first, such as 20000-27999." -}}
 {{- end -}}
 {{- range $name, $port := merge (dict "metrics" $controller.metrics.port "admissionWebhooks" $controller.admissionWebhooks.port) $controller.containerPort -}}
-{{- if and $.Values.gatewayAPI.enabled (ge (int $port) (int (first $range))) (le (int $port) (int (last $range))) -}}
+{{- if and (include "headgate.gatewayServices" $) (ge (int $port) (int (first $range))) (le (int $port) (int (last $range))) -}}
 {{- fail (printf "gatewayAPI.portRange %s has port %d, which the Pods use for %s. Choose other ports for one of them." $.Values.gatewayAPI.portRange (int $port) $name) -}}
 {{- end -}}
 {{- end -}}

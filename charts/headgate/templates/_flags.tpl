@@ -53,9 +53,9 @@
 {{- end -}}
 {{- end -}}
 
-{{/* "true" if a Service is made for each Gateway; otherwise Gateways listen on their own ports. */}}
+{{/* "true" if a Service is made for each Gateway, by the leader, which lists all of them; otherwise Gateways listen on their own ports. */}}
 {{- define "headgate.gatewayServices" -}}
-{{- $idle := or .Values.controller.disableLeaderElection (include "headgate.observeOnly" .) -}}
+{{- $idle := or .Values.controller.disableLeaderElection (include "headgate.observeOnly" .) (include "headgate.watchNamespace" .) -}}
 {{- if and .Values.gatewayAPI.enabled (include "headgate.gatewayEndpoints" .) (not $idle) }}true{{ end -}}
 {{- end -}}
 
@@ -138,6 +138,18 @@ enable-annotation-validation: "false"
 {{- if $controller.enableTopologyAwareRouting }}
 enable-topology-aware-routing: "true"
 {{- end }}
+{{- if .Values.gatewayAPI.enabled }}
+enable-gateway-api: "true"
+{{- with .Values.gatewayAPI.controllerName }}
+gateway-controller-name: {{ . | quote }}
+{{- end }}
+{{- if include "headgate.gatewayServices" . }}
+gateway-port-range: {{ .Values.gatewayAPI.portRange | quote }}
+gateway-endpoints-service: {{ include "headgate.gatewayEndpoints" . | quote }}
+{{- else }}
+gateway-port-range: none
+{{- end }}
+{{- end }}
 {{- with include "headgate.defaultBackend" . }}
 default-backend-service: {{ . | quote }}
 {{- end }}
@@ -146,14 +158,6 @@ tcp-services-configmap: {{ printf "%s/%s-tcp" (default "$(POD_NAMESPACE)" $contr
 {{- end }}
 {{- if .Values.udp }}
 udp-services-configmap: {{ printf "%s/%s-udp" (default "$(POD_NAMESPACE)" $controller.udp.configMapNamespace) (include "headgate.fullname" .) | quote }}
-{{- end }}
-{{- if .Values.gatewayAPI.enabled }}
-enable-gateway-api: "true"
-gateway-controller-name: {{ .Values.gatewayAPI.controllerName | quote }}
-{{- if include "headgate.gatewayServices" . }}
-gateway-port-range: {{ .Values.gatewayAPI.portRange | quote }}
-gateway-endpoints-service: {{ include "headgate.gatewayEndpoints" . | quote }}
-{{- end }}
 {{- end }}
 {{- if $controller.cache.enabled }}
 cache-dir: /var/cache/headgate

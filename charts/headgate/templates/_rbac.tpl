@@ -27,14 +27,14 @@ program uses every verb, and no list has `*`.
 
 {{/* Objects of the Gateway API in namespaces, and their statuses. A status is read right before it is written. */}}
 {{- define "headgate.rules.gateways" -}}
+- apiGroups: [headgate.dev]
+  resources: [headgateparameters]
+  verbs: [list, watch]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gateways, listenersets, httproutes, grpcroutes, tlsroutes, tcproutes, udproutes, backendtlspolicies]
   verbs: [{{ if include "headgate.writesStatus" . }}get, {{ end }}list, watch]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [referencegrants]
-  verbs: [list, watch]
-- apiGroups: [headgate.dev]
-  resources: [headgateparameters]
   verbs: [list, watch]
 {{- if include "headgate.writesStatus" . }}
 - apiGroups: [gateway.networking.k8s.io]

@@ -1,6 +1,7 @@
 //! Where Gateways are: sockets, addresses, and the Services that they need.
 
 use super::*;
+use crate::gateway::ConditionKind;
 use crate::{Address, PublishedAddresses};
 
 const RECORD: &str = "headgate-leader-gateway-ports";
@@ -310,6 +311,20 @@ fn parameters_are_those_of_the_gateway_then_of_the_class() {
     let defaults = json!({ "type": "ClusterIP", "labels": { "a": "all", "b": "all" }, "ipFamilyPolicy": "SingleStack" });
     cluster.apply(parameters("system", "all", defaults));
     assert_eq!(status(&mut cluster), "Accepted");
+    let class = ObjectRef {
+        kind: Kind::GatewayClass,
+        name: Name::new("", "headgate"),
+    };
+    let StatusBody::GatewayClass { conditions, .. } =
+        &cluster.compiled.as_ref().unwrap().gateway_statuses()[&class].body
+    else {
+        unreachable!()
+    };
+    assert!(
+        conditions
+            .iter()
+            .any(|one| one.kind == ConditionKind::Accepted && one.holds)
+    );
     let found = services(&cluster).unwrap();
     assert_eq!(found.kind.as_deref(), Some("NodePort"));
     assert_eq!(found.ip_family_policy.as_deref(), Some("SingleStack"));
