@@ -212,7 +212,17 @@ impl KindReader for Decode<'_> {
     type Output = Result<(Object, Vec<Path>), Fault>;
 
     fn read<K: ApiObject>(self) -> Self::Output {
-        let Self { kind, value, path } = self;
+        let Self {
+            kind,
+            mut value,
+            path,
+        } = self;
+        if kind.is_custom() {
+            // Their types have only what is read of them.
+            for known in ["apiVersion", "kind", "status"] {
+                value.remove(known);
+            }
+        }
         let (mut object, unknown) = deserialize::<K>(value, path).map_err(|fault| match kind {
             _ if kind.is_confidential() => without_value(fault),
             _ => fault,

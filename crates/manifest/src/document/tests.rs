@@ -112,6 +112,15 @@ fn an_unsupported_kind_is_not_parsed_and_a_nested_kind_does_not_count() {
 }
 
 #[test]
+fn custom_resources_have_a_version_a_kind_and_a_status() {
+    let text = "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: { name: a }\n\
+                spec: { controllerName: b/c, other: d }\nstatus: { conditions: [] }\n";
+    let outcome = parse(text, Format::Yaml);
+    let fields: Vec<&str> = outcome.notices.iter().map(|one| &*one.field).collect();
+    assert_eq!((outcome.objects.len(), fields), (1, vec!["spec.other"]));
+}
+
+#[test]
 fn paths_show_keys_that_have_dots() {
     let path = Path::default()
         .key("items")
