@@ -529,6 +529,8 @@ fn the_most_senior_route_of_a_stream_serves() {
     assert_eq!(
         streams,
         [
+            "tls * -> 503",
+            "tls *.example.com -> 503",
             "tls abc.example.com -> infra/v3/8080 10.0.0.3:3000",
             "tcp 8080 -> infra/v1/8080 10.0.0.1:3000",
             "udp 8080 -> 503",

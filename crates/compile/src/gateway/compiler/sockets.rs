@@ -100,14 +100,17 @@ impl Pass<'_> {
         hosts
     }
 
-    /// A connection whose server name no listener or route has is refused.
+    /// A connection whose server name no listener or route has is refused: with an alert where requests are served, and closed
+    /// without a word where connections are forwarded.
     fn tls(&self, gateway: &Universe, on_port: &[&listener::Listener]) -> TlsSocket {
-        let refuse = || {
-            TlsRoute::Terminate(Terminate {
+        let serves = |listener: &&listener::Listener| listener.protocol == Some(Protocol::Https);
+        let refuse = || match on_port.iter().any(serves) {
+            true => TlsRoute::Terminate(Terminate {
                 hosts: nothing(),
                 certificates: Certificates::OfListener(Arc::default()),
                 clients: None,
-            })
+            }),
+            false => TlsRoute::Passthrough(no_backends()),
         };
         let mut named = Vec::new();
         let mut other = None;
@@ -146,11 +149,7 @@ impl Pass<'_> {
         if listener.protocol == Some(Protocol::Https) {
             return vec![(own, TlsRoute::Terminate(terminate))];
         }
-        let refuse = TlsRoute::Terminate(Terminate {
-            certificates: Certificates::OfListener(Arc::default()),
-            ..terminate.clone()
-        });
-        let mut routes = vec![(own, refuse)];
+        let mut routes = vec![(own, TlsRoute::Passthrough(no_backends()))];
         let of_routes = self.builder.passthrough(&gateway.hosts_of(listener));
         routes.extend(of_routes.iter().map(|(name, route)| {
             let route = match (listener.protocol, route.backends()) {
