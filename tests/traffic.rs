@@ -19,6 +19,7 @@ mod traffic {
     mod exhaustion;
     mod explain;
     mod exports;
+    mod gateway;
     mod hardening;
     mod headers;
     mod hostile;
