@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each bench uses a part")]
 
+pub(crate) mod gateways;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@ mod bundle;
 mod class;
 mod compiler;
 mod condition;
+mod conflicts;
 mod frontend;
 mod grants;
 mod grpc;

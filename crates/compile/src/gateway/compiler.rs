@@ -273,10 +273,12 @@ impl Pass<'_> {
         touched
             .counted
             .extend(route.parents.iter().map(|parent| parent.gateway.clone()));
+        self.state.counts.add(&route);
         self.state.routes.insert(object.clone(), Arc::new(route));
     }
 
     fn detach(&mut self, object: &ObjectRef, route: &Route, touched: &mut Touched) {
+        self.state.counts.remove(route);
         for host in route.hosts.keys() {
             if let Some(routes) = self.state.hosts.get_mut(host) {
                 routes.remove(object);
@@ -343,19 +345,12 @@ impl Pass<'_> {
         self.builder.set_host(&host.universe, draft, None, drafts);
     }
 
-    /// Counts the routes of each listener of a Gateway, and makes its statuses.
+    /// Makes the statuses of a Gateway, with the number of routes of each listener.
     fn count(&mut self, name: &Name) {
         let Some(gateway) = self.state.gateways.get(name) else {
             return;
         };
-        let mut counts = vec![0; gateway.listeners.len()];
-        for route in self.state.routes.values() {
-            for listener in route.accepted_by(name) {
-                if let Some(count) = counts.get_mut(listener) {
-                    *count += 1;
-                }
-            }
-        }
+        let counts = self.state.counts.of(name, gateway.listeners.len());
         let statuses = gateway.sets.iter().map(|set| {
             let object = reference(Kind::ListenerSet, &set.object.name);
             (object, status::of_set(gateway, set, &counts))

@@ -72,12 +72,17 @@ pub(crate) enum Protocol {
 }
 
 /// Protocols that can share a port: their listeners are told apart by hostname, or not at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Family {
     Http,
     Tls,
     Tcp,
     Udp,
+}
+
+impl Family {
+    /// All of them.
+    pub(super) const ALL: [Self; 4] = [Self::Http, Self::Tls, Self::Tcp, Self::Udp];
 }
 
 /// What listeners are read with.
@@ -117,7 +122,7 @@ impl Protocol {
         matches!(self, Self::Https | Self::TlsTerminated)
     }
 
-    fn family(self) -> Family {
+    pub(super) fn family(self) -> Family {
         match self {
             Self::Http => Family::Http,
             Self::Https | Self::TlsTerminated | Self::TlsPassedThrough => Family::Tls,

@@ -39,6 +39,8 @@ pub(crate) struct State {
     parents: HashMap<ObjectRef, Vec<ObjectRef>, RandomState>,
     /// Routes by the Services that they refer to.
     pub(super) services: Services,
+    /// How many routes each listener of each Gateway has.
+    pub(super) counts: Counts,
     /// The routes of each host of each listener.
     pub(super) hosts: BTreeMap<Host, BTreeSet<ObjectRef>>,
     /// Gateways whose attached routes are to be counted, and their statuses made anew.
@@ -66,6 +68,10 @@ pub(super) struct Sets {
     gateways: BTreeMap<Name, Name>,
     sets: BTreeMap<Name, BTreeSet<Name>>,
 }
+
+/// The numbers of attached routes by Gateway and the index of the listener.
+#[derive(Default)]
+pub(super) struct Counts(HashMap<Name, Vec<u32>, RandomState>);
 
 /// Services with the routes that refer to them.
 #[derive(Default)]
@@ -210,15 +216,51 @@ impl Route {
         self.variants.iter().flat_map(|compiled| &compiled.mirrors)
     }
 
-    /// The listeners of a Gateway that it is attached to, each once, if it is accepted.
-    pub(super) fn accepted_by(&self, gateway: &Name) -> BTreeSet<usize> {
-        let parents = self
-            .parents
-            .iter()
-            .filter(|parent| parent.gateway == *gateway);
+    /// The listeners that it is attached to, each once, with their Gateways, if it is accepted.
+    fn listeners(&self) -> BTreeSet<(&Name, usize)> {
+        let parents = self.parents.iter();
         let parents = parents.filter(|_| self.compiled.refused.is_none());
-        let attached = parents.flat_map(|parent| parent.attached.iter().flatten());
-        attached.map(|attachment| attachment.listener).collect()
+        let listeners = parents.flat_map(|parent| {
+            let attached = parent.attached.iter().flatten();
+            attached.map(|attachment| (&parent.gateway, attachment.listener))
+        });
+        listeners.collect()
+    }
+}
+
+impl Counts {
+    /// Counts a route that is attached.
+    pub(super) fn add(&mut self, route: &Route) {
+        for (gateway, listener) in route.listeners() {
+            let counts = self.0.entry(gateway.clone()).or_default();
+            if counts.len() <= listener {
+                counts.resize(listener + 1, 0);
+            }
+            if let Some(count) = counts.get_mut(listener) {
+                *count += 1;
+            }
+        }
+    }
+
+    /// Forgets a route that was counted.
+    pub(super) fn remove(&mut self, route: &Route) {
+        for (gateway, listener) in route.listeners() {
+            let counts = self.0.get_mut(gateway);
+            if let Some(count) = counts.and_then(|counts| counts.get_mut(listener)) {
+                *count = count.saturating_sub(1);
+            }
+            let is_unused = |counts: &Vec<u32>| counts.iter().all(|count| *count == 0);
+            if self.0.get(gateway).is_some_and(is_unused) {
+                self.0.remove(gateway);
+            }
+        }
+    }
+
+    /// The numbers of the listeners of a Gateway, of which it has `listeners`.
+    pub(super) fn of(&self, gateway: &Name, listeners: usize) -> Vec<u32> {
+        let mut counts = self.0.get(gateway).cloned().unwrap_or_default();
+        counts.resize(listeners, 0);
+        counts
     }
 }
 
@@ -282,6 +324,17 @@ impl Services {
     pub(super) fn users(&self, service: &Name) -> impl Iterator<Item = &ObjectRef> {
         let users = self.0.get(service);
         users.into_iter().flat_map(|users| &users.routes)
+    }
+
+    /// The routes that refer to an object of `namespace` from another one.
+    pub(super) fn users_from_outside(&self, namespace: &str) -> BTreeSet<ObjectRef> {
+        let within = self
+            .0
+            .iter()
+            .filter(|(name, _)| *name.namespace == *namespace);
+        let routes = within.flat_map(|(_, users)| &users.routes);
+        let outside = routes.filter(|route| *route.name.namespace != *namespace);
+        outside.cloned().collect()
     }
 
     /// The routes to compile again because a Service changed. Its endpoints do not concern them.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod backend_tls;
+mod conformance;
 mod frontend_tls;
 mod ports;
 

@@ -7,6 +7,7 @@ use headgate_table::Certificate;
 
 use super::compiler::Placement;
 use super::condition::Problem;
+use super::conflicts::Taken;
 use super::frontend::Frontend;
 use super::listener::{self, Inputs, Listener};
 use super::namespaces::NamespaceRule;
@@ -61,6 +62,10 @@ impl Universe {
             listeners.push(Listener::read(spec, &own, &frontend, inputs));
         }
         refuse_conflicts(&mut listeners);
+        let mut taken = Taken::default();
+        for (index, listener) in listeners.iter().enumerate() {
+            taken.add(index, listener);
+        }
         sets.sort_by_cached_key(|set| Seniority::of(set));
         let namespace = &gateway.name.namespace;
         let allowed = gateway.spec.allowed_listeners.as_ref();
@@ -74,7 +79,7 @@ impl Universe {
                 Problem::new("NotAllowed", message)
             });
             if refused.is_none() {
-                add_set(&object, &mut listeners, &frontend, inputs);
+                add_set(&object, (&mut listeners, &mut taken), &frontend, inputs);
             }
             ListenerSet { object, refused }
         });
@@ -199,16 +204,18 @@ fn note_overlaps(listeners: &mut [Listener]) {
 /// Of a ListenerSet, a listener that conflicts with an earlier one loses.
 fn add_set(
     set: &Custom<ListenerSetSpec>,
-    listeners: &mut Vec<Listener>,
+    (listeners, taken): (&mut Vec<Listener>, &mut Taken),
     frontend: &Frontend,
     inputs: &mut Inputs<'_>,
 ) {
     let parent = reference(Kind::ListenerSet, &set.name);
     for spec in &set.spec.listeners {
         let mut listener = Listener::read(spec, &parent, frontend, inputs);
-        listener.conflict = listeners
-            .iter()
-            .find_map(|earlier| listener.conflict_with(earlier));
+        listener.conflict = taken.conflict(&listener, listeners);
+        // A listener that lost takes nothing from later ones.
+        if listener.conflict.is_none() {
+            taken.add(listeners.len(), &listener);
+        }
         listeners.push(listener);
     }
 }

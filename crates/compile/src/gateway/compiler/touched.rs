@@ -46,10 +46,11 @@ impl Pass<'_> {
                 GatewayClass | CustomResourceDefinition | HeadgateParameters
             )
         };
-        let grants_changed = kinds().any(|kind| kind == Kind::ReferenceGrant);
-        let all = fresh || changes.everything || grants_changed || kinds().any(concerns_all);
-        if all {
+        let all = fresh || changes.everything || kinds().any(concerns_all);
+        if all || kinds().any(|kind| kind == Kind::ReferenceGrant) {
             self.state.grants = Grants::read(self.snapshot);
+        }
+        if all {
             self.everything(&mut touched);
         }
         touched.classes = all || kinds().any(of_classes);
@@ -110,6 +111,7 @@ impl Pass<'_> {
                     .filter(|(_, gateway)| frontend::refers_to(&gateway.gateway, &object.name));
                 touched.gateways.extend(users.map(|(name, _)| name.clone()));
             }
+            Kind::ReferenceGrant => self.users_of_grants(&object.name.namespace, touched),
             Kind::Secret => touched.gateways.extend(self.users_of_secret(&object.name)),
             Kind::Service => {
                 let policies = self.state.policies.of_service(&object.name);
@@ -120,6 +122,29 @@ impl Pass<'_> {
             kind if KINDS.contains(&kind) => drop(touched.routes.insert(object.clone())),
             _ => {}
         }
+    }
+
+    /// The objects of other namespaces that refer to objects of `namespace`, whose ReferenceGrants have changed.
+    fn users_of_grants(&self, namespace: &str, touched: &mut Touched) {
+        touched
+            .routes
+            .extend(self.state.services.users_from_outside(namespace));
+        let refers = |own: &str, reference: &ObjectReference| {
+            own != namespace && reference.namespace.as_deref() == Some(namespace)
+        };
+        let gateways = self.state.gateways.iter().filter(|(name, gateway)| {
+            let mut own = gateway.gateway.spec.references();
+            let of_gateway = own.any(|reference| refers(&name.namespace, reference));
+            of_gateway
+                || gateway.sets.iter().any(|set| {
+                    let listeners = set.object.spec.listeners.iter();
+                    let mut references = listeners.flat_map(ListenerSpec::references);
+                    references.any(|reference| refers(&set.object.name.namespace, reference))
+                })
+        });
+        touched
+            .gateways
+            .extend(gateways.map(|(name, _)| name.clone()));
     }
 
     /// The Gateways with a listener, also of a ListenerSet, that names a Secret.

@@ -124,6 +124,32 @@ pub struct GatewayTls {
     pub backend: Option<BackendTls>,
 }
 
+impl GatewaySpec {
+    /// The objects that it refers to.
+    pub fn references(&self) -> impl Iterator<Item = &ObjectReference> {
+        let tls = self.tls.iter();
+        let of_tls = tls.flat_map(|tls| {
+            let frontend = tls.frontend.iter().flat_map(|frontend| {
+                let ports = frontend.per_port.iter().map(|port| &port.tls);
+                std::iter::once(&frontend.default).chain(ports)
+            });
+            let validations = frontend.flat_map(|frontend| &frontend.validation);
+            let authorities = validations.flat_map(|one| &one.ca_certificate_refs);
+            let own = tls.backend.iter();
+            authorities.chain(own.flat_map(|backend| &backend.client_certificate_ref))
+        });
+        let listeners = self.listeners.iter().flat_map(ListenerSpec::references);
+        listeners.chain(of_tls)
+    }
+}
+
+impl ListenerSpec {
+    /// The objects that it refers to.
+    pub fn references(&self) -> impl Iterator<Item = &ObjectReference> {
+        self.tls.iter().flat_map(|tls| &tls.certificate_refs)
+    }
+}
+
 /// The certificate that endpoints get.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

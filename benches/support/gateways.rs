@@ -1,0 +1,75 @@
+//! Gateways for the benches, each with HTTPRoutes of several rules.
+
+use headgate_compile::objects::custom::{
+    Delivered, GatewayClassSpec, GatewaySpec, HttpRouteSpec, Spec,
+};
+use headgate_compile::{GatewayOptions, Object, Options, Snapshot};
+use serde_json::{Value, json};
+
+use super::backend;
+
+/// Rules of each route.
+const RULES: usize = 10;
+
+/// HTTPRoute `n` of one of `gateways`. `revision` goes into a path, so that two revisions differ.
+pub(crate) fn route(n: usize, gateways: usize, revision: usize) -> Object {
+    let rule = |index: usize| {
+        json!({
+            "matches": [{ "path": { "type": "PathPrefix", "value": format!("/{index}/{revision}") } }],
+            "filters": [{ "type": "RequestHeaderModifier", "requestHeaderModifier": {
+                "set": [{ "name": "x-rule", "value": index.to_string() }],
+            } }],
+            "backendRefs": [{ "name": format!("web-{n}"), "port": 80 }],
+        })
+    };
+    read::<HttpRouteSpec>(json!({
+        "metadata": {
+            "name": format!("route-{n}"), "namespace": "shop", "uid": format!("{n}"),
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {
+            "parentRefs": [{ "name": format!("gateway-{}", n % gateways) }],
+            "hostnames": [super::host(n)],
+            "rules": (0..RULES).map(rule).collect::<Value>(),
+        },
+    }))
+}
+
+/// `routes` HTTPRoutes with their Services and slices, on `gateways` Gateways.
+pub(crate) fn snapshot(routes: usize, gateways: usize) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    snapshot.apply(read::<GatewayClassSpec>(json!({
+        "metadata": { "name": "headgate" },
+        "spec": { "controllerName": "headgate.dev/gateway-controller" },
+    })));
+    for n in 0..gateways {
+        snapshot.apply(read::<GatewaySpec>(json!({
+            "metadata": { "name": format!("gateway-{n}"), "namespace": "shop" },
+            "spec": {
+                "gatewayClassName": "headgate",
+                "addresses": [{ "value": format!("10.1.{}.{}", n / 250, n % 250) }],
+                "listeners": [{ "name": "http", "port": 80, "protocol": "HTTP" }],
+            },
+        })));
+    }
+    for n in 0..routes {
+        snapshot.apply(route(n, gateways, 0));
+        for object in backend(n) {
+            snapshot.apply(object);
+        }
+    }
+    snapshot
+}
+
+/// Default options, with Gateways.
+pub(crate) fn options() -> Options {
+    Options {
+        gateway: Some(GatewayOptions::default()),
+        ..super::options()
+    }
+}
+
+fn read<S: Spec>(value: Value) -> Object {
+    let delivered: Delivered<S> = serde_json::from_value(value).expect("a valid object");
+    delivered.into()
+}
