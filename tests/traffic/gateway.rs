@@ -1,11 +1,16 @@
 //! Gateways and their routes. Tests that the official conformance suite has too are named as there.
 
+mod authorization;
 mod backends;
 mod cors;
 mod edits;
+mod grpc;
 mod hosts;
 mod matching;
 mod mirrors;
 mod redirects;
+mod retries;
+mod sessions;
 mod setup;
 mod streams;
+mod timeouts;

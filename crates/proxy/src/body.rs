@@ -6,7 +6,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use headgate_table::{Coder, ResponseRate};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::Instant;
 
+use crate::bounded::Bounded;
 use crate::compress::Compressed;
 use crate::telemetry::Recording;
 use crate::throttle::Throttled;
@@ -25,6 +27,7 @@ enum Source {
     Upstream(UpstreamBody),
     Compressed(Box<Compressed<Self>>),
     Throttled(Box<Throttled<Self>>),
+    Bounded(Box<Bounded<Self>>),
     /// No encoder could be made.
     Broken(Option<BodyError>),
 }
@@ -67,6 +70,12 @@ impl Body {
     /// This body, sent at `rate`.
     pub(crate) fn throttled(self, rate: ResponseRate) -> Self {
         let source = Source::Throttled(Box::new(Throttled::new(self.source, rate)));
+        Self { source, ..self }
+    }
+
+    /// This body, which fails at `deadline` if it has not ended.
+    pub(crate) fn until(self, deadline: Instant) -> Self {
+        let source = Source::Bounded(Box::new(Bounded::new(self.source, deadline)));
         Self { source, ..self }
     }
 
@@ -131,6 +140,7 @@ impl HttpBody for Source {
             Self::Upstream(body) => Pin::new(body).poll_frame(cx),
             Self::Compressed(body) => body.poll_next(cx),
             Self::Throttled(body) => body.poll_next(cx),
+            Self::Bounded(body) => body.poll_next(cx),
             Self::Broken(error) => Poll::Ready(error.take().map(Err)),
         }
     }
@@ -141,6 +151,7 @@ impl HttpBody for Source {
             Self::Upstream(body) => body.is_end_stream(),
             Self::Compressed(body) => body.is_end(),
             Self::Throttled(body) => body.is_end(),
+            Self::Bounded(body) => body.is_end(),
             Self::Broken(error) => error.is_none(),
         }
     }
@@ -152,6 +163,7 @@ impl HttpBody for Source {
             }
             Self::Upstream(body) => body.size_hint(),
             Self::Throttled(body) => body.size_hint(),
+            Self::Bounded(body) => body.size_hint(),
             Self::Compressed(_) | Self::Broken(_) => SizeHint::default(),
         }
     }

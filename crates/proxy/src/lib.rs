@@ -10,6 +10,7 @@
 mod accept;
 mod auth_cache;
 mod body;
+mod bounded;
 mod buffers;
 mod compress;
 mod config;
@@ -21,6 +22,7 @@ mod downstream;
 mod drain;
 mod explanation;
 mod geo;
+mod grpc;
 mod health_checks;
 mod keyed_hash;
 mod limit;

@@ -45,6 +45,8 @@ pub(crate) enum LocalResponse {
     Text(StatusCode, &'static str),
     /// A status with a body that configuration sets.
     Fixed(Box<FixedText>),
+    /// The response of a service that does not allow the request.
+    Relayed(Box<Response<Bytes>>),
     /// The connection is closed without a response.
     Close,
     /// The response to a CORS preflight; its fields are those of every response of the route.
@@ -79,23 +81,10 @@ impl LocalResponse {
             Self::Text(StatusCode::FORBIDDEN, why) => return detailed("forbidden", why),
             Self::Unauthorized { .. } => &StatusCode::UNAUTHORIZED,
             Self::Overloaded => &StatusCode::SERVICE_UNAVAILABLE,
+            Self::Relayed(response) => return of_status(response.status()),
             _ => return None,
         };
-        let reason = match status.as_u16() {
-            400 => "malformed-request",
-            401 => "unauthorized",
-            403 => "forbidden",
-            404 => "not-found",
-            421 => "misdirected",
-            429 => "limited",
-            502 => "bad-gateway",
-            503 => "unavailable",
-            504 => "timeout",
-            code if code >= 500 => "internal",
-            code if code >= 400 => "refused",
-            _ => return None,
-        };
-        Some(Fault::new(reason))
+        of_status(*status)
     }
 
     /// The status if an error page may replace the response. Where the connection closes, the rest of the request is unknown.
@@ -108,6 +97,7 @@ impl LocalResponse {
             | Self::Certificate(_)
             | Self::Text(..)
             | Self::Fixed(_)
+            | Self::Relayed(_)
             | Self::Close
             | Self::Preflight
             | Self::Healthy
@@ -159,6 +149,7 @@ impl LocalResponse {
                 }
                 response
             }
+            Self::Relayed(response) => response.map(Body::full),
             Self::Close => {
                 let status = StatusCode::from_u16(444).unwrap_or(StatusCode::BAD_REQUEST);
                 let mut response = bare(status, settings);
@@ -183,6 +174,25 @@ impl LocalResponse {
             }
         }
     }
+}
+
+/// What is known of an error by its status.
+fn of_status(status: StatusCode) -> Option<Fault> {
+    let reason = match status.as_u16() {
+        400 => "malformed-request",
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not-found",
+        421 => "misdirected",
+        429 => "limited",
+        502 => "bad-gateway",
+        503 => "unavailable",
+        504 => "timeout",
+        code if code >= 500 => "internal",
+        code if code >= 400 => "refused",
+        _ => return None,
+    };
+    Some(Fault::new(reason))
 }
 
 /// After a malformed request the connection cannot be trusted: what follows a refused CONNECT, for example, is not HTTP.

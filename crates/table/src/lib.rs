@@ -34,6 +34,7 @@ mod settings;
 mod shared_map;
 mod slot;
 mod split;
+mod status_set;
 mod stream;
 mod sync;
 mod table;
@@ -69,12 +70,12 @@ pub use path_index::{Candidate, PathIndex, PathMatch, Tried};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind, Undecided};
 pub use policy::{
     AccessRules, AddedField, AddressRule, AfterRewrite, Assigned, AuthCache, Authentication,
-    BasicUsers, CacheRule, Condition, ConnectionHeader, Cors, CorsRules, Credentials, DigestUsers,
-    ErrorPages, Expires, ExpiresTime, ExternalAuth, FastCgi, FetchCors, FieldChoice, FixedResponse,
-    Forwarding, HashFormat, HttpVersion, HttpsRedirect, InputEdit, Level, Limits, Location, Mirror,
-    MirrorPath, OriginPattern, Origins, OutputEdit, PasswordHash, PathRewrite, Policy, Redirect,
-    ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, Script, Share, SignIn, Step, UrlParts,
-    Users, ValueTest,
+    Authorization, BasicUsers, CacheRule, Condition, ConnectionHeader, Cors, CorsRules,
+    Credentials, DigestUsers, ErrorPages, Expires, ExpiresTime, ExternalAuth, FastCgi, FetchCors,
+    FieldChoice, FixedResponse, Forwarding, HashFormat, HttpVersion, HttpsRedirect, InputEdit,
+    Level, Limits, Location, Mirror, MirrorPath, OriginPattern, Origins, OutputEdit, PasswordHash,
+    PathRewrite, Policy, Redirect, ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, Script,
+    Session, SessionCarrier, Share, SignIn, Step, UrlParts, Users, ValueTest,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
@@ -90,6 +91,7 @@ pub use split::{
     Alternative, Alternatives, Arm, Backend, BackendFilters, FieldEdit, FieldEdits, HeaderTest,
     Pick, Rule, RuleInput, RuleTest, Split, Unavailable,
 };
+pub use status_set::StatusSet;
 pub use stream::{StreamRoute, StreamSettings, UdpListener};
 pub use table::RoutingTable;
 pub use template::{

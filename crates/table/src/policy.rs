@@ -2,6 +2,7 @@
 
 mod access;
 mod authentication;
+mod authorization;
 mod credentials;
 mod error_pages;
 mod external_auth;
@@ -9,6 +10,7 @@ mod fastcgi;
 mod mirror;
 mod rate;
 mod script;
+mod session;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 pub use self::access::{AccessRules, AddressRule, Satisfy};
 pub use self::authentication::Authentication;
+pub use self::authorization::Authorization;
 pub use self::credentials::{
     BasicUsers, Credentials, DigestUsers, HashFormat, PasswordHash, Users,
 };
@@ -31,7 +34,8 @@ pub use self::script::{
     AddedField, AfterRewrite, Assigned, Condition, Expires, ExpiresTime, FieldChoice,
     FixedResponse, InputEdit, Level, OutputEdit, PathRewrite, Script, Step, ValueTest,
 };
-use crate::{FieldTemplate, IpSet, PathEdit, Slot, Tracing};
+pub use self::session::{Session, SessionCarrier};
+use crate::{FieldTemplate, IpSet, PathEdit, Slot, StatusSet, Tracing};
 
 /// The policy of every route of one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,8 +52,12 @@ pub struct Policy {
     pub access: Option<Arc<AccessRules>>,
     /// How clients prove who they are.
     pub authentication: Option<Arc<Authentication>>,
+    /// A service that is asked once these checks have passed.
+    pub authorization: Option<Arc<Authorization>>,
     /// Whether one of `access` and `authentication` is enough.
     pub satisfy: Satisfy,
+    /// Clients stay with an endpoint.
+    pub session: Option<Arc<Session>>,
     /// A service that gets copies of requests.
     pub mirror: Option<Arc<Mirror>>,
     /// Tracing of requests.
@@ -243,8 +251,14 @@ pub struct Forwarding {
     pub send_timeout: Duration,
     /// Timeout between two reads from the endpoint, default 60 s; also the idle timeout of upgraded connections.
     pub read_timeout: Duration,
+    /// Bound on one attempt, from its beginning to the end of the response; default none. Beyond: 504, or the response ends early.
+    pub attempt_timeout: Option<Duration>,
+    /// Bound on the whole exchange with the client, all attempts included; default none. Beyond: 504, or the response ends early.
+    pub request_timeout: Option<Duration>,
     /// When a request is retried.
     pub retry: Retry,
+    /// How much of a streamed request body is kept, bytes, so that it can be sent again; default none. A longer one is sent once.
+    pub replay_memory: usize,
     /// Largest request body, bytes, default 1 MiB; `None`: unlimited. Beyond: 413.
     pub body_limit: Option<u64>,
     /// Read the whole request body before an endpoint is chosen; default true.
@@ -285,7 +299,9 @@ impl Default for Policy {
             limits: None,
             access: None,
             authentication: None,
+            authorization: None,
             satisfy: Satisfy::All,
+            session: None,
             mirror: None,
             tracing: None,
             response_headers: Arc::default(),
@@ -306,7 +322,10 @@ impl Default for Forwarding {
             connect_timeout: Duration::from_secs(5),
             send_timeout: Duration::from_secs(60),
             read_timeout: Duration::from_secs(60),
+            attempt_timeout: None,
+            request_timeout: None,
             retry: Retry::default(),
+            replay_memory: 0,
             body_limit: Some(1 << 20),
             buffer_request: true,
             body_memory: 8 << 10,
@@ -337,6 +356,7 @@ impl Default for Retry {
             tries: NonZeroU32::new(3),
             timeout: None,
             non_idempotent: false,
+            backoff: None,
         }
     }
 }
@@ -380,14 +400,13 @@ pub struct Retry {
     pub timeout: Option<Duration>,
     /// Also retry POST, LOCK and PATCH after they were sent.
     pub non_idempotent: bool,
+    /// Least time between the first attempt and the second; it doubles from one to the next, up to its tenfold, and a quarter at
+    /// most is added at random. Default: none.
+    pub backoff: Option<Duration>,
 }
 
 /// Conditions of a retry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "a set of independent conditions, as proxy-next-upstream has them"
-)]
 pub struct RetryOn {
     /// A connection failed or broke.
     pub error: bool,
@@ -395,34 +414,6 @@ pub struct RetryOn {
     pub timeout: bool,
     /// The response head was empty or invalid.
     pub invalid_header: bool,
-    /// 403
-    pub http_403: bool,
-    /// 404
-    pub http_404: bool,
-    /// 429
-    pub http_429: bool,
-    /// 500
-    pub http_500: bool,
-    /// 502
-    pub http_502: bool,
-    /// 503
-    pub http_503: bool,
-    /// 504
-    pub http_504: bool,
-}
-
-impl RetryOn {
-    /// Whether a response with `status` is retried at another endpoint.
-    pub fn status(self, status: StatusCode) -> bool {
-        match status.as_u16() {
-            403 => self.http_403,
-            404 => self.http_404,
-            429 => self.http_429,
-            500 => self.http_500,
-            502 => self.http_502,
-            503 => self.http_503,
-            504 => self.http_504,
-            _ => false,
-        }
-    }
+    /// The response has one of these statuses.
+    pub statuses: StatusSet,
 }

@@ -212,11 +212,19 @@ impl SplitDraft {
     }
 
     /// Each backend has its weight of the sum of weights, whether or not others have endpoints. `None` without weights.
-    pub fn by_weight(backends: Vec<(BackendDraft, u32)>) -> Option<Self> {
+    pub fn by_weight(mut backends: Vec<(BackendDraft, u32)>) -> Option<Self> {
+        backends.retain(|(_, weight)| *weight > 0);
+        Self::by_weight_with_idle(backends)
+    }
+
+    /// As [`SplitDraft::by_weight`], but with the backends whose weight is zero, which get requests by other rules.
+    pub fn by_weight_with_idle(mut backends: Vec<(BackendDraft, u32)>) -> Option<Self> {
+        // The sort is stable. The primary gets what is left, so it needs a weight.
+        backends.sort_by_key(|(_, weight)| *weight == 0);
         let weights = backends.iter().map(|(_, weight)| *weight);
         let total = weights.fold(0, u32::saturating_add);
-        let mut weighted = backends.into_iter().filter(|(_, weight)| *weight > 0);
-        let (primary, _) = weighted.next()?;
+        let mut weighted = backends.into_iter();
+        let (primary, _) = weighted.next().filter(|_| total > 0)?;
         let alternatives = weighted.map(|(backend, weight)| AlternativeDraft {
             backend,
             weight,

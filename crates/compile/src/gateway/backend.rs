@@ -144,6 +144,14 @@ pub(crate) struct Backends {
     pub(crate) problem: Option<Problem>,
 }
 
+/// What becomes of backends with a weight of zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Idle {
+    LeftOut,
+    /// They get requests of sessions.
+    Kept,
+}
+
 /// A reference with what is done only for the requests that it gets.
 pub(crate) struct Weighted<'a> {
     pub(crate) reference: &'a BackendRef,
@@ -154,6 +162,7 @@ impl Backends {
     /// Those of `references`.
     pub(crate) fn of<'a>(
         references: impl Iterator<Item = Weighted<'a>>,
+        idle: Idle,
         referrer: Referrer<'_>,
         inputs: Inputs<'_>,
     ) -> Self {
@@ -171,7 +180,10 @@ impl Backends {
             backends.push((backend, reference.weight.unwrap_or(1)));
         }
         Self {
-            split: SplitDraft::by_weight(backends),
+            split: match idle {
+                Idle::LeftOut => SplitDraft::by_weight(backends),
+                Idle::Kept => SplitDraft::by_weight_with_idle(backends),
+            },
             problem,
         }
     }

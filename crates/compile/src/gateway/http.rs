@@ -1,20 +1,24 @@
 //! Rules of HTTPRoutes: what they match, and what is done with the requests (gateway-api.md 3).
 
+mod authorization;
 mod cors;
 mod filters;
 mod matches;
+mod session;
+mod timing;
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 use headgate_table::{
-    CallTarget, Closed, CorsRules, Forwarding, HttpsRedirect, Mirror, MirrorPath, Policy,
+    Authorization, CallTarget, Closed, CorsRules, Forwarding, HttpsRedirect, Mirror, MirrorPath,
+    Policy, Session,
 };
 use http::StatusCode;
 use smallvec::smallvec;
 
 use self::filters::Filters;
-use super::backend::{Backends, Inputs, Referrer, Weighted};
+use super::backend::{Backends, Idle, Inputs, Referrer, Weighted};
 use super::condition::Problem;
 use super::route::{CompiledRoute, Serves};
 use super::seniority::Seniority;
@@ -61,6 +65,7 @@ pub(crate) fn compile<S>(
             kind,
             name: route.name.clone(),
         },
+        uid: route.uid.clone(),
         seniority: Arc::new(Seniority::of(route)),
         inputs,
         drafts: Vec::new(),
@@ -87,6 +92,8 @@ pub(crate) fn compile<S>(
 
 struct Compiler<'a> {
     owner: ObjectRef,
+    /// Files have none.
+    uid: Option<Box<str>>,
     seniority: Arc<Seniority>,
     inputs: Inputs<'a>,
     drafts: Vec<RouteDraft<Precedence>>,
@@ -103,7 +110,7 @@ impl Compiler<'_> {
         let references = rule.backend_refs.iter().map(|one| &one.backend);
         let services = references.map(|reference| referrer.service(reference));
         self.compiled.services.extend(services);
-        let (policy, target) = match self.served(rule, referrer) {
+        let (policy, target) = match self.served(index, rule, referrer) {
             Ok(served) => served,
             Err(problem) => {
                 self.close(index, rule, problem);
@@ -120,11 +127,22 @@ impl Compiler<'_> {
     /// How the requests of a rule are handled, and where they go.
     fn served(
         &mut self,
+        index: usize,
         rule: &HttpRule,
         referrer: Referrer<'_>,
     ) -> Result<(RoutePolicy, TargetDraft), Problem> {
         let prefix = matches::prefix(rule);
         let filters = Filters::of(&rule.filters, prefix)?;
+        let session = self.session(index, rule)?;
+        let forwarding = timing::with_timing(rule, filters.forwarding(forwarding()))?;
+        let authorization = match self.authorization(&filters, referrer) {
+            Ok(authorization) => authorization,
+            Err(problem) => {
+                let unresolved = &mut self.compiled.unresolved;
+                *unresolved = unresolved.take().or(Some(problem.clone()));
+                return Ok((closed_policy(), closed(&problem)));
+            }
+        };
         let mut weighted = Vec::with_capacity(rule.backend_refs.len());
         let mirrors = self.mirrors(&filters, &filters, referrer);
         for reference in &rule.backend_refs {
@@ -136,16 +154,22 @@ impl Compiler<'_> {
                 edits: filters.edits_with(&own, all)?,
             });
         }
-        let backends = Backends::of(weighted.into_iter(), referrer, self.inputs);
+        // A session may go on where new ones do not begin.
+        let idle = match session {
+            Some(_) => Idle::Kept,
+            None => Idle::LeftOut,
+        };
+        let backends = Backends::of(weighted.into_iter(), idle, referrer, self.inputs);
         let unresolved = &mut self.compiled.unresolved;
         *unresolved = unresolved.take().or(backends.problem);
         let split = backends
             .split
             .unwrap_or_else(|| SplitDraft::new(internal_error()));
-        let forwarding = filters.forwarding(forwarding());
         let policy = Policy {
             redirect: filters.redirect,
             cors: filters.cors.map(|cors| Arc::new(CorsRules::Fetch(cors))),
+            session: session.map(Arc::new),
+            authorization,
             hsts: false,
             forwarding: Arc::new(forwarding),
             ..Policy::default()
@@ -158,6 +182,44 @@ impl Compiler<'_> {
             sets_affinity_cookie: false,
         };
         Ok((policy, TargetDraft::Split(split)))
+    }
+
+    /// The service that decides whether requests are allowed.
+    ///
+    /// # Errors
+    /// It cannot be resolved, so no request is.
+    fn authorization(
+        &mut self,
+        filters: &Filters,
+        referrer: Referrer<'_>,
+    ) -> Result<Option<Arc<Authorization>>, Problem> {
+        let Some(asked) = &filters.authorization else {
+            return Ok(None);
+        };
+        let service = referrer.service(&asked.service);
+        self.compiled.services.push(service);
+        let (port, transport) = referrer.resolve(&asked.service, self.inputs)?;
+        let upstream = UpstreamDraft { port, transport };
+        let authorization = Authorization {
+            target: CallTarget::Upstream(upstream.key()),
+            path: asked.path.clone(),
+            request_fields: asked.request_fields.clone(),
+            response_fields: asked.response_fields.clone(),
+        };
+        self.compiled.mirrors.push(upstream);
+        Ok(Some(Arc::new(authorization)))
+    }
+
+    fn session(&self, index: usize, rule: &HttpRule) -> Result<Option<Session>, Problem> {
+        let Some(spec) = &rule.session_persistence else {
+            return Ok(None);
+        };
+        let name = format!("{}/{index}", self.owner);
+        let id = match &self.uid {
+            Some(uid) => format!("{uid}/{index}").into(),
+            None => name.as_str().into(),
+        };
+        session::session(spec, id, &name).map(Some)
     }
 
     /// The mirrors of `filters`, with the edits of the rule. One that cannot be resolved is left out.
@@ -194,17 +256,7 @@ impl Compiler<'_> {
 
     /// A rule that cannot be served as written responds with 500 to what it matches.
     fn close(&mut self, index: usize, rule: &HttpRule, problem: Problem) {
-        let policy = RoutePolicy {
-            policy: Arc::default(),
-            https: HttpsRedirect::Never,
-            rewrite: None,
-            error_pages: None,
-            sets_affinity_cookie: false,
-        };
-        let closed = TargetDraft::Closed(Closed {
-            reason: (&*problem.message).into(),
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-        });
+        let (policy, closed) = (closed_policy(), closed(&problem));
         for (order, one) in matches::readable(rule).into_iter().enumerate() {
             let draft = self.draft((index, order), one, policy.clone(), closed.clone(), rule);
             self.drafts.push(draft);
@@ -249,6 +301,23 @@ impl Compiler<'_> {
             names,
         }
     }
+}
+
+fn closed_policy() -> RoutePolicy {
+    RoutePolicy {
+        policy: Arc::default(),
+        https: HttpsRedirect::Never,
+        rewrite: None,
+        error_pages: None,
+        sets_affinity_cookie: false,
+    }
+}
+
+fn closed(problem: &Problem) -> TargetDraft {
+    TargetDraft::Closed(Closed {
+        reason: (&*problem.message).into(),
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+    })
 }
 
 fn internal_error() -> BackendDraft {

@@ -46,7 +46,7 @@ pub(crate) struct CompiledRoute {
     pub(crate) unresolved: Option<Problem>,
     /// The Services that it refers to, whether or not they exist.
     pub(crate) services: Vec<Name>,
-    /// The upstreams of its mirrors.
+    /// The upstreams of its mirrors and authorization services.
     pub(crate) mirrors: Vec<UpstreamDraft>,
 }
 

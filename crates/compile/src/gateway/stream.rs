@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::backend::{Backends, Inputs, Referrer, Weighted};
+use super::backend::{Backends, Idle, Inputs, Referrer, Weighted};
 use super::route::{CompiledRoute, Serves};
 use super::seniority::Seniority;
 use crate::objects::custom::{Custom, StreamRule};
@@ -24,7 +24,7 @@ pub(crate) fn compile<S>(
         reference,
         edits: None,
     });
-    let backends = Backends::of(weighted, referrer, inputs);
+    let backends = Backends::of(weighted, Idle::LeftOut, referrer, inputs);
     let mut services: Vec<Name> = references()
         .map(|reference| referrer.service(reference))
         .collect();

@@ -104,6 +104,8 @@ pub(crate) fn build(
         .access
         .with_rules(access, &inputs.settings.access, &snippets);
     let policy = Policy {
+        session: None,
+        authorization: None,
         script: snippets.script.map(Arc::new),
         redirect: redirects.fixed.clone(),
         cors: annotations

@@ -22,13 +22,17 @@ pub(super) async fn check<B>(
     routed: &mut Routed<'_, '_, B>,
 ) -> Result<(), LocalResponse> {
     let policy = &routed.route.policy;
+    // Boxed, because a request without authentication must not pay for the size of these futures.
     match &policy.authentication {
-        None => addresses(effects, routed),
-        // Boxed, because a request without authentication must not pay for the size of this future.
+        None => addresses(effects, routed)?,
         Some(authentication) => match policy.satisfy {
-            Satisfy::All => Box::pin(all(effects, routed, authentication)).await,
-            Satisfy::Any => Box::pin(any(effects, routed, authentication)).await,
+            Satisfy::All => Box::pin(all(effects, routed, authentication)).await?,
+            Satisfy::Any => Box::pin(any(effects, routed, authentication)).await?,
         },
+    }
+    match &policy.authorization {
+        None => Ok(()),
+        Some(service) => Box::pin(effects.authorization(routed, service)).await,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use headgate_table::{
-    Alternative, Alternatives, Arm, BackendFilters, Pick, Split, Target, Unavailable, Upstream,
-    UpstreamKey,
+    Alternative, Alternatives, Arm, BackendFilters, Endpoints, Pick, Split, Target, Unavailable,
+    Upstream, UpstreamKey,
 };
 use http::StatusCode;
 
@@ -80,6 +80,26 @@ pub(super) fn by_dice<'t>(
     }
 }
 
+/// The backend of a session, which precedes weights. Of several with its endpoint, the first.
+fn of_session<'t>(
+    context: &Context<'_>,
+    split: &'t Split,
+    usable: impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
+) -> Option<Chosen<'t>> {
+    let endpoint = context.session_endpoint?;
+    split.backends().find_map(|backend| {
+        let upstream = usable(backend.upstream()?)?;
+        let Endpoints::Addresses(addresses) = &upstream.endpoints else {
+            return None;
+        };
+        addresses.contains(&endpoint).then_some(Chosen {
+            upstream,
+            role: Role::Primary,
+            edits: backend.edits.as_deref(),
+        })
+    })
+}
+
 /// A backend by its share of the requests, whichever of the others have endpoints.
 fn by_share<'t>(
     context: &Context<'_>,
@@ -87,6 +107,9 @@ fn by_share<'t>(
     usable: impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
     dice: impl FnOnce(u32) -> u32,
 ) -> Result<Chosen<'t>, LocalResponse> {
+    if let Some(bound) = of_session(context, split, &usable) {
+        return Ok(bound);
+    }
     let picked =
         split
             .alternatives()

@@ -16,6 +16,7 @@ use crate::body::Body;
 use crate::compress::Offer;
 use crate::details::Details;
 use crate::downstream::Downstream;
+use crate::grpc;
 use crate::record::Record;
 use crate::request::{Context, Malformed, Parsed, client_request_id, generated_id};
 use crate::respond::{Failure, LocalResponse};
@@ -33,6 +34,8 @@ pub(super) struct Exchange<'t> {
     pub(super) granted: Option<Box<Granted>>,
     /// The request for an error page, if the route has any.
     pub(super) error_page: Option<Box<ErrorPage<'t>>>,
+    /// It is a call of gRPC whose failures are reported as such.
+    pub(super) is_call: bool,
     /// Compression of the response, if settings say so.
     offer: Option<Offer<'t>>,
 }
@@ -74,6 +77,7 @@ impl<'t> Exchange<'t> {
             edits,
             granted: None,
             error_page: None,
+            is_call: false,
             offer: table
                 .settings
                 .compression
@@ -293,8 +297,10 @@ impl<'t> Exchange<'t> {
         if self.record.request_id.is_none() {
             self.record.request_id = generated_id(self.settings());
         }
+        let of_call = self.is_call.then(|| grpc::failure(&response)).flatten();
+        let of_request = || response.response(self.settings(), self.record.version);
         Served {
-            response: response.response(self.settings(), self.record.version),
+            response: of_call.unwrap_or_else(of_request),
             tunnel: None,
             rate: None,
         }

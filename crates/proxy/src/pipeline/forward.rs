@@ -1,6 +1,6 @@
 //! Forwarding: a call with the client's body and record.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,9 +12,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Versio
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
 
 use super::exchange::Served;
-use super::fastcgi;
+use super::session::Issued;
+use super::{fastcgi, session};
 use crate::body::Body;
 use crate::mirror::{self, MirrorCopy};
 use crate::record::Record;
@@ -22,7 +24,7 @@ use crate::request::Context;
 use crate::trace::RequestSpan;
 use crate::upstream::{
     BodyRules, Call, CallError, CallOptions, Length, Payload, Reply, SelectionInput, Tunnel,
-    UpstreamBody, Upstreams,
+    UpstreamBody, Upstreams, after,
 };
 
 static ACCEL_LIMIT_RATE: HeaderName = HeaderName::from_static("x-accel-limit-rate");
@@ -97,6 +99,7 @@ impl Forward<'_> {
             record.request_length += length;
         }
         mirror::follow(copies, &mut body);
+        let body = body.replayable(forwarding.replay_memory);
         let params = fastcgi.map(|script| Box::new(script.params(context, &head, body.length())));
         let options = CallOptions {
             fastcgi: params.as_deref(),
@@ -112,8 +115,13 @@ impl Forward<'_> {
         };
         let Reply {
             mut response,
-            session_cookie,
+            mut session_cookie,
         } = upstreams.call(call, &mut record.attempts).await?;
+        match begun(context, record) {
+            Some(Issued::Cookie(cookie)) => session_cookie = Some(cookie),
+            Some(Issued::Field(name, token)) => drop(response.headers_mut().insert(name, token)),
+            None => {}
+        }
         let client = upgrade.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS);
         let tunnel = client.map(|client| {
             Tunnel::new(
@@ -124,13 +132,39 @@ impl Forward<'_> {
             )
         });
         let rate = rate(forwarding, &response);
+        let response = response.map(Body::upstream);
+        let response = match deadline(forwarding, record) {
+            Some(deadline) if tunnel.is_none() => response.map(|body| body.until(deadline)),
+            _ => response,
+        };
         let served = Served {
-            response: response.map(Body::upstream),
+            response,
             tunnel,
             rate,
         };
         Ok((served, session_cookie))
     }
+}
+
+/// The token of a session that begins with this request: there was none, or it could not go on.
+fn begun(context: &Context<'_>, record: &Record) -> Option<Issued> {
+    let session = context.route.policy.session.as_deref()?;
+    let endpoint = record.attempts.last()?.endpoint;
+    let is_new = context.session_endpoint != Some(endpoint);
+    is_new
+        .then(|| session::begin(context, session, endpoint))
+        .flatten()
+}
+
+/// When the response must have ended: at the end of the time for the exchange, and of that for its last attempt.
+fn deadline(forwarding: &Forwarding, record: &Record) -> Option<Instant> {
+    let of_exchange = forwarding.request_timeout;
+    let of_exchange = of_exchange.map(|bound| after(record.start.into(), bound));
+    let of_attempt = forwarding.attempt_timeout.and_then(|bound| {
+        let last = record.attempts.last()?;
+        Some(after(last.start.into(), bound))
+    });
+    of_exchange.into_iter().chain(of_attempt).min()
 }
 
 /// How fast `response` is sent: as configured, unless the endpoint sends `X-Accel-Limit-Rate`, in bytes. As in nginx, a
@@ -192,6 +226,10 @@ impl SelectionInput for Context<'_> {
 
     fn https(&self) -> bool {
         Context::https(self)
+    }
+
+    fn session_endpoint(&self) -> Option<SocketAddr> {
+        self.session_endpoint
     }
 
     fn cookie(&self, name: &str) -> Option<&str> {

@@ -5,6 +5,7 @@
 //! returns to the list or responds; edits of heads are pure functions in files of their own. This file is the order.
 
 mod access;
+mod authorization;
 mod blocking;
 mod built_in;
 mod clients;
@@ -34,12 +35,14 @@ mod rewrite;
 mod route_steps;
 mod script;
 mod scripted;
+mod session;
 mod spoofable_headers;
 mod trace;
 mod upstream_head;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use headgate_table::{
     BackendProtocol, Host, HostBehaviour, NoHosts, PathIndex, PathMatch, Route, VirtualHosts,
@@ -49,6 +52,7 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
+use tokio::time::timeout_at;
 
 use self::destination::{Chosen, Destination, Role};
 use self::exchange::{Exchange, Served};
@@ -59,10 +63,12 @@ use self::rewrite::Rewritten;
 use self::upstream_head::Extra;
 use crate::body::Body;
 use crate::downstream::Downstream;
+use crate::grpc;
 use crate::request::{
     ConditionView, ConnectionInfo, Context, Malformed, Parsed, RequestTarget, path,
 };
 use crate::respond::LocalResponse;
+use crate::upstream::after;
 use crate::values::Locals;
 
 /// Serves one request of the connection `downstream`. Never fails: every failure becomes a response.
@@ -100,9 +106,24 @@ async fn serve(
     let path = path.map_err(|error| exchange.malformed(Malformed::from(error)))?;
     let arrived = Arrived::new(exchange, (&target, &name, &path), head, body)?;
     let routed = arrived.route(&mut Unobserved)?;
-    let admitted = routed.admit(&mut Unobserved).await?;
-    let forwarded = admitted.forward().await?;
+    let timeout = routed.route.policy.forwarding.request_timeout;
+    let forwarded = match timeout {
+        None => routed.admit(&mut Unobserved).await?.forward().await?,
+        // Boxed, because a request without a timeout must not pay for the size of this future.
+        Some(timeout) => Box::pin(within(timeout, routed)).await?,
+    };
     Ok(forwarded.filter())
+}
+
+/// Admits and forwards a request whose response must begin in time.
+async fn within<'t>(
+    timeout: Duration,
+    routed: Routed<'_, 't>,
+) -> Result<Forwarded<'t>, LocalResponse> {
+    let deadline = after(routed.exchange.record.start.into(), timeout);
+    let forwarded = async { routed.admit(&mut Unobserved).await?.forward().await };
+    let late = Err(LocalResponse::Page(StatusCode::GATEWAY_TIMEOUT));
+    timeout_at(deadline, forwarded).await.unwrap_or(late)
 }
 
 impl<'r, 't, B> Arrived<'r, 't, B> {
@@ -382,6 +403,7 @@ impl<'r, 't, B> Arrived<'r, 't, B> {
             NoHosts::NotHttp => not_served(),
             NoHosts::Misdirected => LocalResponse::Page(StatusCode::MISDIRECTED_REQUEST),
         })?;
+        exchange.is_call = hosts.is_layered() && grpc::is_call(&head.headers);
         let connection = ConnectionInfo::of(downstream, listener.ports);
         invalid_names::remove(&mut head.headers, exchange.settings());
         let trust = &exchange.settings().forwarded;

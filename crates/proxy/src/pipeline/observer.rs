@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use headgate_table::{Credentials, ExternalAuth, Host};
+use headgate_table::{Authorization, Credentials, ExternalAuth, Host};
 use http_body::Body as HttpBody;
 
 use super::destination::Destination;
 use super::scripted::Rewrites;
-use super::{Routed, credentials, external_auth};
+use super::{Routed, authorization, credentials, external_auth};
 use crate::respond::LocalResponse;
 
 /// Sees the results of the steps of a request. They are passed on.
@@ -62,6 +62,13 @@ pub(super) trait Effects<B>: Observer<B> {
         routed: &mut Routed<'_, '_, B>,
         service: &ExternalAuth,
     ) -> Result<(), LocalResponse>;
+
+    /// Of step 14: asks the authorization service.
+    async fn authorization(
+        &mut self,
+        routed: &mut Routed<'_, '_, B>,
+        service: &Authorization,
+    ) -> Result<(), LocalResponse>;
 }
 
 /// Nothing sees the steps of requests that are served, so they pay nothing for it.
@@ -95,6 +102,14 @@ impl<B: HttpBody> Effects<B> for Unobserved {
         service: &ExternalAuth,
     ) -> Result<(), LocalResponse> {
         external_auth::check(routed.exchange, &routed.context, service).await
+    }
+
+    async fn authorization(
+        &mut self,
+        routed: &mut Routed<'_, '_, B>,
+        service: &Authorization,
+    ) -> Result<(), LocalResponse> {
+        authorization::check(routed.exchange, &routed.context, service).await
     }
 }
 

@@ -4,7 +4,7 @@ use headgate_table::Target;
 use http_body::Body as HttpBody;
 
 use super::destination::{self, Destination};
-use super::{Routed, cors, limits, redirect};
+use super::{Routed, cors, limits, redirect, session};
 use crate::respond::LocalResponse;
 use crate::upstream::{Fault, RequestBodyError};
 
@@ -62,6 +62,9 @@ impl<'t, B: HttpBody> Routed<'_, 't, B> {
             let upstream = table.upstream(key);
             upstream.filter(|upstream| upstreams.has_endpoints(upstream))
         };
+        if let Some(session) = &self.route.policy.session {
+            self.context.session_endpoint = session::endpoint(&self.context, session);
+        }
         let destination = destination::destination(&self.context, &self.route.target, usable);
         let destination = self.exchange.because("no-endpoints", destination)?;
         self.exchange.note_destination(&destination);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use headgate_table::{
@@ -48,6 +48,8 @@ pub(crate) struct Context<'r> {
     pub(crate) route: &'r Route,
     /// The upstream that serves it, once chosen.
     pub(crate) upstream: Option<&'r Upstream>,
+    /// The endpoint of the session that it belongs to.
+    pub(crate) session_endpoint: Option<SocketAddr>,
     /// Its place in a trace, if the route is traced.
     pub(crate) span: Option<Rc<RequestSpan>>,
     /// The client's header fields; see [`Context::hand_over_headers`].
@@ -79,6 +81,7 @@ impl<'r> Context<'r> {
             host,
             route,
             upstream: None,
+            session_endpoint: None,
             span: None,
             headers,
             locals: None,

@@ -165,7 +165,14 @@ impl Caller<'_> {
         let mut now = start;
         loop {
             let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
-            let outcome = self.attempt(endpoint, &mut outgoing, &retries, now).await;
+            let outcome = match self.options.attempt_timeout {
+                None => self.attempt(endpoint, &mut outgoing, &retries, now).await,
+                Some(bound) => {
+                    let bounded = self.attempt_within(bound, endpoint, &mut outgoing, &retries);
+                    // Boxed, lest it makes the future of every request large.
+                    Box::pin(bounded).await
+                }
+            };
             self.judge(endpoint, &outcome, now);
             let failure = match outcome {
                 Ok((lease, response)) if !self.is_retried(&response, &mut retries, &outgoing) => {
@@ -201,6 +208,10 @@ impl Caller<'_> {
                 first_failure.get_or_insert(failure.error);
             }
             tried.push(endpoint);
+            if let Some(backoff) = retries.backoff(fastrand::f32()) {
+                tokio::time::sleep(backoff).await;
+                now = Instant::now();
+            }
         }
     }
 
@@ -240,7 +251,7 @@ impl Caller<'_> {
         retries: &mut RetryState,
         outgoing: &Outgoing,
     ) -> bool {
-        self.options.retry.on.status(response.status())
+        self.options.retry.on.statuses.contains(response.status())
             && outgoing.can_be_sent()
             && retries.may_try_again()
             && self.may_retry()

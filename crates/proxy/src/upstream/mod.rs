@@ -21,6 +21,7 @@ mod payload;
 mod pool;
 mod raw;
 mod read_ahead;
+mod replay;
 mod report;
 mod request_body;
 mod request_head;
@@ -66,7 +67,7 @@ pub(crate) use resolve::Resolver;
 pub(crate) use response_body::{BodyError, UpstreamBody};
 use spool::Disk;
 pub(crate) use spool::DiskSpace;
-pub(crate) use timer::LazyTimer;
+pub(crate) use timer::{LazyTimer, after};
 pub(crate) use tunnel::Tunnel;
 
 use self::balance::UpstreamState;
@@ -135,6 +136,11 @@ pub(crate) trait SelectionInput {
     /// Whether the client came by https: its session cookies are `Secure` then. Default: no.
     fn https(&self) -> bool {
         false
+    }
+
+    /// The endpoint of the session that the request belongs to. Default: none.
+    fn session_endpoint(&self) -> Option<SocketAddr> {
+        None
     }
 
     /// The first cookie of that name. Default: none.

@@ -33,6 +33,8 @@ pub(crate) struct CallOptions<'c> {
     pub(crate) send_timeout: Duration,
     /// Bound between two reads; default 60 s.
     pub(crate) read_timeout: Duration,
+    /// Bound on one attempt, up to the head of its response; default none.
+    pub(crate) attempt_timeout: Option<Duration>,
     /// When another endpoint is tried; default: three attempts in all, on errors and timeouts.
     pub(crate) retry: Retry,
     /// Largest head of a response, bytes; default 4 KiB.
@@ -78,6 +80,7 @@ impl Default for CallOptions<'_> {
             connect_timeout: forwarding.connect_timeout,
             send_timeout: forwarding.send_timeout,
             read_timeout: forwarding.read_timeout,
+            attempt_timeout: forwarding.attempt_timeout,
             retry: forwarding.retry,
             response_head_limit: forwarding.response_head_limit,
             read_ahead: false,
@@ -110,6 +113,7 @@ impl<'c> CallOptions<'c> {
             connect_timeout: forwarding.connect_timeout,
             send_timeout: forwarding.send_timeout,
             read_timeout: forwarding.read_timeout,
+            attempt_timeout: forwarding.attempt_timeout,
             retry: forwarding.retry,
             response_head_limit: forwarding.response_head_limit,
             read_ahead: forwarding.buffer_response,

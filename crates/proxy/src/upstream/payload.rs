@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::Upstreams;
 use super::collect::{Collected, Collecting, Incomplete};
 use super::options::CallOptions;
+use super::replay::Replay;
 use super::request_body::{
     BodyRules, BodyStream, ClientBody, RequestBody, RequestBodyError, Watch,
 };
@@ -27,6 +28,8 @@ enum Kind {
     Spooled(Spool, u64),
     /// With its length, if that is known. `None` once a connection has taken it: it cannot be sent again.
     Stream(Option<BodyStream>, Option<u64>),
+    /// With its length, if that is known.
+    Replay(Replay, Option<u64>),
 }
 
 /// How a body is framed.
@@ -115,8 +118,21 @@ impl Payload {
             Kind::Empty => Kind::Empty,
             Kind::Memory(bytes) => Kind::Memory(bytes.clone()),
             Kind::Spooled(spool, length) => Kind::Spooled(spool.clone(), *length),
-            Kind::Stream(..) => return None,
+            Kind::Stream(..) | Kind::Replay(..) => return None,
         }))
+    }
+
+    /// The same, but a stream can be sent again while no more than `memory` bytes of it were read.
+    #[must_use]
+    pub(crate) fn replayable(self, memory: usize) -> Self {
+        match self.0 {
+            Kind::Stream(Some(body), length)
+                if memory > 0 && length.is_none_or(|length| length <= memory as u64) =>
+            {
+                Self(Kind::Replay(Replay::new(body, memory), length))
+            }
+            kind => Self(kind),
+        }
     }
 
     /// Collects the content of a stream while it is sent, up to `limit` bytes, and gives it to `done` at its end. The stream
@@ -136,8 +152,10 @@ impl Payload {
         match &self.0 {
             Kind::Empty => Length::None,
             Kind::Memory(bytes) => Length::Exact(bytes.len() as u64),
-            Kind::Spooled(_, length) | Kind::Stream(_, Some(length)) => Length::Exact(*length),
-            Kind::Stream(_, None) => Length::Unknown,
+            Kind::Spooled(_, length)
+            | Kind::Stream(_, Some(length))
+            | Kind::Replay(_, Some(length)) => Length::Exact(*length),
+            Kind::Stream(_, None) | Kind::Replay(_, None) => Length::Unknown,
         }
     }
 
@@ -153,6 +171,7 @@ impl Payload {
                 RequestBody::spooled(spool.clone(), *length, watch.clone())
             }
             Kind::Stream(body, _) => RequestBody::stream(body.take()?, watch.clone()),
+            Kind::Replay(replay, _) => RequestBody::stream(replay.body()?, watch.clone()),
         };
         Some((body, Some(watch)))
     }
@@ -166,7 +185,11 @@ impl Payload {
 
     /// Whether there is still a body to send.
     pub(super) fn can_be_sent(&self) -> bool {
-        !matches!(self.0, Kind::Stream(None, _))
+        match &self.0 {
+            Kind::Stream(body, _) => body.is_some(),
+            Kind::Replay(replay, _) => replay.can_be_sent(),
+            Kind::Empty | Kind::Memory(_) | Kind::Spooled(..) => true,
+        }
     }
 }
 

@@ -32,6 +32,9 @@ pub(crate) enum BodyError {
     /// The endpoint sent nothing for longer than the read timeout.
     #[error("timed out reading the response body")]
     Timeout,
+    /// It did not end in time.
+    #[error("the response took longer than its timeout")]
+    Deadline,
     /// A buffered part could not be read back.
     #[error("cannot read the buffered response")]
     Spool(#[source] std::io::Error),

@@ -6,6 +6,11 @@ use headgate_table::{Retry, RetryOn};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
+/// How many times the least backoff a backoff is at most.
+const LARGEST_BACKOFF: u32 = 10;
+/// After that many it is larger than that.
+const MOST_DOUBLINGS: u32 = 4;
+
 /// Why an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
@@ -62,7 +67,7 @@ impl RetryState {
             Cause::Error => self.policy.on.error,
             Cause::Timeout => self.policy.on.timeout,
             Cause::InvalidHeader => self.policy.on.invalid_header,
-            Cause::Status(status) => self.policy.on.status(status),
+            Cause::Status(status) => self.policy.on.statuses.contains(status),
         };
         let retry = configured
             && self.attempts < self.limit
@@ -70,6 +75,15 @@ impl RetryState {
             && (self.repeatable || !sent);
         self.attempts += u32::from(retry);
         retry
+    }
+
+    /// How long to wait before the attempt that was counted last. `spread`, from 0 to 1, spreads the waits of many requests.
+    pub(super) fn backoff(&self, spread: f32) -> Option<Duration> {
+        let least = self.policy.backoff?;
+        let doublings = self.attempts.saturating_sub(2).min(MOST_DOUBLINGS);
+        let most = least.saturating_mul(LARGEST_BACKOFF);
+        let wait = least.saturating_mul(1 << doublings).min(most);
+        Some(wait.saturating_add(wait.mul_f32(spread.clamp(0.0, 1.0) / 4.0)))
     }
 
     /// Whether there may be another attempt.
@@ -95,6 +109,7 @@ impl RetryState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use headgate_table::StatusSet;
     use std::num::NonZeroU32;
 
     fn policy(on: RetryOn, tries: u32) -> Retry {
@@ -103,21 +118,18 @@ mod tests {
             tries: NonZeroU32::new(tries),
             timeout: None,
             non_idempotent: false,
+            backoff: None,
         }
     }
 
-    const BOTH: RetryOn = RetryOn {
-        error: true,
-        timeout: true,
-        invalid_header: false,
-        http_403: false,
-        http_404: false,
-        http_429: false,
-        http_500: false,
-        http_502: false,
-        http_503: true,
-        http_504: false,
-    };
+    fn both() -> RetryOn {
+        RetryOn {
+            error: true,
+            timeout: true,
+            invalid_header: false,
+            statuses: StatusSet::of([503]),
+        }
+    }
 
     #[test]
     fn conditions_methods_and_what_was_sent() {
@@ -137,7 +149,7 @@ mod tests {
         ];
         let now = Instant::now();
         for (method, cause, sent, expected) in cases {
-            let mut retries = RetryState::new(policy(BOTH, 3), &method, 2, now);
+            let mut retries = RetryState::new(policy(both(), 3), &method, 2, now);
             assert_eq!(
                 retries.retry(cause, sent, now),
                 expected,
@@ -147,7 +159,7 @@ mod tests {
         let mut retries = RetryState::new(
             Retry {
                 non_idempotent: true,
-                ..policy(BOTH, 3)
+                ..policy(both(), 3)
             },
             &Method::POST,
             2,
@@ -159,19 +171,19 @@ mod tests {
     #[test]
     fn number_and_time_are_bounded() {
         let now = Instant::now();
-        let mut three = RetryState::new(policy(BOTH, 3), &Method::GET, 1, now);
+        let mut three = RetryState::new(policy(both(), 3), &Method::GET, 1, now);
         assert_eq!(
             [(); 3].map(|()| three.retry(Cause::Error, true, now)),
             [true, true, false]
         );
-        let mut each_once = RetryState::new(policy(BOTH, 0), &Method::GET, 2, now);
+        let mut each_once = RetryState::new(policy(both(), 0), &Method::GET, 2, now);
         assert_eq!(
             [(); 2].map(|()| each_once.retry(Cause::Error, true, now)),
             [true, false]
         );
         let bounded = Retry {
             timeout: Some(Duration::from_secs(5)),
-            ..policy(BOTH, 3)
+            ..policy(both(), 3)
         };
         let mut late = RetryState::new(bounded, &Method::GET, 2, now);
         assert!(!late.retry(Cause::Error, true, now + Duration::from_secs(5)));
@@ -180,9 +192,34 @@ mod tests {
     #[test]
     fn a_copy_is_made_only_when_it_can_be_used() {
         let now = Instant::now();
-        assert!(RetryState::new(policy(BOTH, 3), &Method::GET, 1, now).may_resend());
-        assert!(!RetryState::new(policy(BOTH, 1), &Method::GET, 1, now).may_resend());
+        assert!(RetryState::new(policy(both(), 3), &Method::GET, 1, now).may_resend());
+        assert!(!RetryState::new(policy(both(), 1), &Method::GET, 1, now).may_resend());
         assert!(!RetryState::new(policy(RetryOn::default(), 3), &Method::GET, 1, now).may_resend());
-        assert!(!RetryState::new(policy(BOTH, 3), &Method::POST, 1, now).may_resend());
+        assert!(!RetryState::new(policy(both(), 3), &Method::POST, 1, now).may_resend());
+    }
+
+    #[test]
+    fn backoff_doubles_up_to_its_tenfold() {
+        let now = Instant::now();
+        let backoff = |backoff, attempts| {
+            let policy = Retry {
+                backoff,
+                ..policy(both(), 10)
+            };
+            let mut state = RetryState::new(policy, &Method::GET, 1, now);
+            state.attempts = attempts;
+            move |spread| state.backoff(spread)
+        };
+        assert_eq!(backoff(None, 2)(0.0), None);
+        let least = Some(Duration::from_millis(100));
+        let waits = [2, 3, 4, 5, 6, 60].map(|attempts| backoff(least, attempts)(0.0));
+        let expected = [100, 200, 400, 800, 1000, 1000];
+        assert_eq!(
+            waits,
+            expected.map(|wait| Some(Duration::from_millis(wait)))
+        );
+        let spread = backoff(least, 2)(1.0).unwrap_or_default();
+        assert_eq!(spread.as_millis(), 125);
+        assert!(backoff(Some(Duration::MAX / 4), 9)(0.5).is_some());
     }
 }

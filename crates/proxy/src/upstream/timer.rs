@@ -52,7 +52,7 @@ impl LazyTimer {
 }
 
 /// `bound` after `start`, at most a year.
-pub(super) fn after(start: Instant, bound: Duration) -> Instant {
+pub(crate) fn after(start: Instant, bound: Duration) -> Instant {
     start + bound.min(FOREVER)
 }
 

@@ -3,15 +3,16 @@
 use std::fmt::{Debug, Display};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use super::resilience::resilience_facts;
 use super::script::script_facts;
 use crate::{
-    AddressRule, Affinity, AlternativeName, Authorities, BackendProtocol, Balance, Cors, CorsRules,
-    Credentials, ErrorPages, ExternalAuth, FastCgi, FetchCors, Forwarding, HttpsRedirect, IpSet,
-    Location, Mirror, MirrorPath, OriginPattern, Origins, PathEdit, Policy, ReplaceRule, Retry,
-    RetryOn, Rewrite, Route, Satisfy, Tracing, Upstream, UpstreamTls, UrlParts, Users,
+    AddressRule, Affinity, AlternativeName, Authorities, Authorization, BackendProtocol, Balance,
+    Cors, CorsRules, Credentials, ErrorPages, ExternalAuth, FastCgi, FetchCors, Forwarding,
+    HttpsRedirect, IpSet, Location, Mirror, MirrorPath, OriginPattern, Origins, PathEdit, Policy,
+    ReplaceRule, Retry, RetryOn, Rewrite, Route, Satisfy, Session, SessionCarrier, Tracing,
+    Upstream, UpstreamTls, UrlParts, Users,
 };
 
 /// Facts in the order in which they are added.
@@ -133,6 +134,12 @@ fn policy(policy: &Policy, facts: &mut Facts) {
         Some(CorsRules::Nginx(cors)) => cors_facts(cors, facts),
         Some(CorsRules::Fetch(cors)) => fetch_cors_facts(cors, facts),
         None => {}
+    }
+    if let Some(service) = &policy.authorization {
+        authorization_facts(service, facts);
+    }
+    if let Some(session) = &policy.session {
+        facts.push(session_fact(session));
     }
     if let Some(limits) = &policy.limits {
         facts.some("rps", limits.per_second);
@@ -288,13 +295,53 @@ fn cors_facts(cors: &Cors, facts: &mut Facts) {
     facts.differs("cors-max-age", &cors.max_age, &defaults.max_age);
 }
 
+fn authorization_facts(service: &Authorization, facts: &mut Facts) {
+    let Authorization {
+        target,
+        path,
+        request_fields,
+        response_fields,
+    } = service;
+    facts.push(match &**path {
+        "" => format!("asks {}", target.key()),
+        path => format!("asks {} at {path}", target.key()),
+    });
+    let names = |names: &[HeaderName]| {
+        let names: Vec<&str> = names.iter().map(HeaderName::as_str).collect();
+        Some(names.join(",")).filter(|names| !names.is_empty())
+    };
+    facts.some("asks-with", names(request_fields));
+    facts.some("asks-for", response_fields.as_deref().and_then(names));
+}
+
+fn session_fact(session: &Session) -> String {
+    let carrier = match &session.carrier {
+        SessionCarrier::Cookie { name, permanent } => {
+            let kind = if *permanent {
+                "permanent cookie"
+            } else {
+                "cookie"
+            };
+            format!("{kind} {name}")
+        }
+        SessionCarrier::Field(name) => format!("field {name}"),
+    };
+    match session.timeout {
+        Some(timeout) => format!("session by {carrier} for {timeout:?}"),
+        None => format!("session by {carrier}"),
+    }
+}
+
 fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
     let defaults = Forwarding::default();
     let Forwarding {
         connect_timeout,
         send_timeout,
         read_timeout,
+        attempt_timeout,
+        request_timeout,
         retry,
+        replay_memory,
         body_limit,
         buffer_request,
         body_memory,
@@ -318,7 +365,11 @@ fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
     ] {
         facts.differs(name, own, &default);
     }
+    let time = |time: &Duration| format!("{time:?}");
+    facts.some("attempt-timeout", attempt_timeout.as_ref().map(time));
+    facts.some("request-timeout", request_timeout.as_ref().map(time));
     retry_facts(retry, facts);
+    facts.differs("replay-memory", replay_memory, &defaults.replay_memory);
     if *body_limit != defaults.body_limit {
         let limit = body_limit.map_or_else(|| "unlimited".into(), |limit| limit.to_string());
         facts.push(format!("body-limit {limit}"));
@@ -380,6 +431,7 @@ fn retry_facts(retry: &Retry, facts: &mut Facts) {
     let timeout = |time: Duration| format!("{time:?}");
     facts.some("tries-timeout", retry.timeout.map(timeout));
     facts.holds("retry-non-idempotent", retry.non_idempotent);
+    facts.some("backoff", retry.backoff.map(timeout));
 }
 
 fn conditions(on: RetryOn) -> String {
@@ -387,30 +439,19 @@ fn conditions(on: RetryOn) -> String {
         error,
         timeout,
         invalid_header,
-        http_403,
-        http_404,
-        http_429,
-        http_500,
-        http_502,
-        http_503,
-        http_504,
+        statuses,
     } = on;
     let all = [
         (error, "error"),
         (timeout, "timeout"),
         (invalid_header, "invalid_header"),
-        (http_403, "403"),
-        (http_404, "404"),
-        (http_429, "429"),
-        (http_500, "500"),
-        (http_502, "502"),
-        (http_503, "503"),
-        (http_504, "504"),
     ];
-    let on: Vec<&str> = all
+    let all = all
         .into_iter()
-        .filter_map(|(on, name)| on.then_some(name))
-        .collect();
+        .filter(|(on, _)| *on)
+        .map(|(_, name)| name.to_owned());
+    let statuses = statuses.iter().map(|status| status.to_string());
+    let on: Vec<String> = all.chain(statuses).collect();
     if on.is_empty() {
         "nothing".into()
     } else {

@@ -9,6 +9,7 @@ use headgate_table::{
 };
 use http::{HeaderValue, StatusCode};
 
+use super::authorization::{self, Asked};
 use super::cors;
 use crate::gateway::condition::Problem;
 use crate::gateway::header_edits;
@@ -22,6 +23,8 @@ pub(super) struct Filters {
     pub(super) redirect: Option<Redirect>,
     pub(super) rewrite: Option<Rewrite>,
     pub(super) cors: Option<FetchCors>,
+    /// The service that decides whether requests are allowed.
+    pub(super) authorization: Option<Asked>,
     host: Option<HeaderValue>,
     request: Vec<FieldEdit>,
     response: Vec<FieldEdit>,
@@ -64,6 +67,10 @@ impl Filters {
             }
             "CORS" => self.cors = Some(cors::rules(present(filter.cors.as_ref(), filter)?)?),
             "URLRewrite" => self.rewrite(present(filter.url_rewrite.as_ref(), filter)?, prefix)?,
+            "ExternalAuth" => {
+                let spec = present(filter.external_auth.as_ref(), filter)?;
+                self.authorization = Some(authorization::asked(spec)?);
+            }
             other => {
                 let message = format!("the filter {other:?} is not supported");
                 return Err(Problem::new("UnsupportedValue", message));
@@ -98,9 +105,11 @@ impl Filters {
         let only_of_rules = own.redirect.is_some()
             || own.rewrite.is_some()
             || own.host.is_some()
-            || own.cors.is_some();
+            || own.cors.is_some()
+            || own.authorization.is_some();
         if only_of_rules {
-            let message = "redirects, rewrites and CORS of a single backend are not supported";
+            let message =
+                "redirects, rewrites, CORS and ExternalAuth of a single backend are not supported";
             return Err(Problem::new("UnsupportedValue", message));
         }
         let both = |rule: &[FieldEdit], own: &[FieldEdit]| {

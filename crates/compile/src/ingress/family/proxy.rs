@@ -147,6 +147,9 @@ pub(crate) fn forwarding(
     let defaults = &settings.upstream.forwarding;
     let rule = |own: &Option<_>, default: &Option<_>| own.as_ref().unwrap_or(default).clone();
     Forwarding {
+        attempt_timeout: None,
+        request_timeout: None,
+        replay_memory: 0,
         connect_timeout: proxy.connect_timeout.unwrap_or(defaults.connect_timeout),
         send_timeout: proxy.send_timeout.unwrap_or(defaults.send_timeout),
         read_timeout: proxy.read_timeout.unwrap_or(defaults.read_timeout),

@@ -56,6 +56,7 @@ impl Retry {
             non_idempotent,
             tries: self.tries.map_or(retry.tries, NonZeroU32::new),
             timeout: self.timeout.map_or(retry.timeout, unless_zero),
+            backoff: None,
         }
     }
 }

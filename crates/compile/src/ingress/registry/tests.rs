@@ -202,7 +202,8 @@ fn next_upstream_off_wins() {
     };
     assert!(some.non_idempotent && !some.on.error);
     assert!(
-        some.on.status(StatusCode::TOO_MANY_REQUESTS) && !some.on.status(StatusCode::BAD_GATEWAY)
+        some.on.statuses.contains(StatusCode::TOO_MANY_REQUESTS)
+            && !some.on.statuses.contains(StatusCode::BAD_GATEWAY)
     );
 }
 

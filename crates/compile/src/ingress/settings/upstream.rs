@@ -153,6 +153,7 @@ fn retry(source: &mut Source<'_>) -> Retry {
         tries: NonZeroU32::new(source.count(&PROXY_NEXT_UPSTREAM_TRIES)),
         timeout: unless_zero(source.seconds(&PROXY_NEXT_UPSTREAM_TIMEOUT)),
         non_idempotent: next.non_idempotent || source.get(&RETRY_NON_IDEMPOTENT),
+        backoff: None,
     }
 }
 

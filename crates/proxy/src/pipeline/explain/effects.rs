@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use headgate_table::{Credentials, ExternalAuth, Target};
+use headgate_table::{Authorization, Credentials, ExternalAuth, Target};
 use http::header::AUTHORIZATION;
 
 use super::stage::Announced;
@@ -77,6 +77,22 @@ impl Effects<Announced> for Dry {
         let path = routed.context.evaluate(&service.path);
         let detail = format!("{host}{path} decides; it is not asked");
         self.push("authentication service", StepResult::Depends, detail);
+        Ok(())
+    }
+
+    /// As with the authentication service.
+    async fn authorization(
+        &mut self,
+        routed: &mut Routed<'_, '_, Announced>,
+        service: &Authorization,
+    ) -> Result<(), LocalResponse> {
+        let path = routed.context.raw_target();
+        let detail = format!(
+            "{}{}{path} decides; it is not asked",
+            service.target.key(),
+            service.path
+        );
+        self.push("authorization service", StepResult::Depends, detail);
         Ok(())
     }
 }

@@ -142,6 +142,12 @@ impl Selection<'_> {
         let Target {
             upstream, state, ..
         } = self.target;
+        if let Some(endpoint) = self.input.session_endpoint()
+            && candidates.suits(&endpoint)
+            && candidates.endpoints().contains(&endpoint)
+        {
+            return Some(endpoint);
+        }
         if let Some(affinity) = &upstream.affinity {
             return affinity::pick(self, affinity, candidates);
         }

@@ -12,6 +12,7 @@ use super::super::exchange::{Bounds, Failure, cause, exchange};
 use super::super::options::Security;
 use super::super::pool::{Key, Lease};
 use super::super::retry::{Cause, RetryState};
+use super::super::timer::after;
 use super::super::{Bound, CallError, Fault, tls};
 use super::{Caller, Outgoing};
 
@@ -67,6 +68,34 @@ impl Caller<'_> {
                 return Err(failure);
             }
         }
+    }
+
+    /// As [`Caller::attempt`], but fails after `bound`.
+    pub(super) async fn attempt_within(
+        &mut self,
+        bound: Duration,
+        endpoint: SocketAddr,
+        outgoing: &mut Outgoing,
+        retries: &RetryState,
+    ) -> Result<(Lease, Response<Incoming>), Failure> {
+        let start = Instant::now();
+        let attempt = self.attempt(endpoint, outgoing, retries, start);
+        if let Ok(outcome) = tokio::time::timeout_at(after(start, bound), attempt).await {
+            return outcome;
+        }
+        let connected = self
+            .attempts
+            .last()
+            .is_some_and(|last| last.connect.is_some());
+        let failure = match connected {
+            true => Failure::sent(CallError::ReadTimeout),
+            false => Failure::before(CallError::ConnectTimeout),
+        };
+        self.attempts.note(|attempt| {
+            attempt.status = status(failure.error);
+            attempt.fault = Some(Box::new(Fault::of(failure.error)));
+        });
+        Err(failure)
     }
 
     /// Begins the span of an attempt, of which the endpoint gets the id.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::upstream::{Bound, CallError};
-use headgate_table::{BackendProtocol, Resilience, RetryBudget, RetryOn, Upstream};
+use headgate_table::{BackendProtocol, Resilience, RetryBudget, RetryOn, StatusSet, Upstream};
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -144,7 +144,7 @@ async fn a_response_that_the_budget_does_not_retry_is_passed_on() {
         let busy = Endpoint::responding("HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy").await;
         let mut forwarding = forwarding();
         forwarding.retry.on = RetryOn {
-            http_503: true,
+            statuses: StatusSet::of([503]),
             ..RetryOn::default()
         };
         let upstream = Upstream {

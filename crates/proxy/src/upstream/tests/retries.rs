@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::upstream::CallError;
-use headgate_table::RetryOn;
+use headgate_table::{RetryOn, StatusSet};
 
 const POST: &str =
     "POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
@@ -73,7 +73,7 @@ async fn a_body_is_sent_again_from_memory_and_from_a_file() {
         for size in [5, 300_000] {
             let (busy, live) = (Endpoint::responding(UNAVAILABLE).await, Endpoint::responding(OK).await);
             let mut forwarding = forwarding();
-            forwarding.retry.on = RetryOn { http_503: true, ..RetryOn::default() };
+            forwarding.retry.on = RetryOn { statuses: StatusSet::of([503]), ..RetryOn::default() };
             let world = World::new(upstream(&[busy.address, live.address]), forwarding);
             let body = "b".repeat(size);
             let request =
@@ -97,7 +97,7 @@ async fn the_last_response_is_passed_on_when_no_attempt_is_left() {
         let busy = Endpoint::responding(UNAVAILABLE).await;
         let mut forwarding = forwarding();
         forwarding.retry.on = RetryOn {
-            http_503: true,
+            statuses: StatusSet::of([503]),
             ..RetryOn::default()
         };
         let world = World::new(upstream(&[busy.address]), forwarding);

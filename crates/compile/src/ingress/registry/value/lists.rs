@@ -106,17 +106,14 @@ pub(crate) fn parse_next_upstream(text: &str) -> Result<NextUpstream, ValueError
         return Err(invalid());
     }
     for word in words {
+        if let Some(status) = status_of(word) {
+            parsed.on.statuses.insert(status);
+            continue;
+        }
         let condition = match word {
             "error" => &mut parsed.on.error,
             "timeout" => &mut parsed.on.timeout,
             "invalid_header" => &mut parsed.on.invalid_header,
-            "http_403" => &mut parsed.on.http_403,
-            "http_404" => &mut parsed.on.http_404,
-            "http_429" => &mut parsed.on.http_429,
-            "http_500" => &mut parsed.on.http_500,
-            "http_502" => &mut parsed.on.http_502,
-            "http_503" => &mut parsed.on.http_503,
-            "http_504" => &mut parsed.on.http_504,
             "non_idempotent" => &mut parsed.non_idempotent,
             "off" => &mut off,
             _ => return Err(invalid()),
@@ -124,6 +121,12 @@ pub(crate) fn parse_next_upstream(text: &str) -> Result<NextUpstream, ValueError
         *condition = true;
     }
     Ok(if off { NextUpstream::default() } else { parsed })
+}
+
+/// The statuses that nginx has conditions for.
+fn status_of(word: &str) -> Option<u16> {
+    let status = word.strip_prefix("http_")?.parse().ok()?;
+    matches!(status, 403 | 404 | 429 | 500 | 502..=504).then_some(status)
 }
 
 /// Which TLS versions may be negotiated; at least one.
