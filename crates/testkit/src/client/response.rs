@@ -158,6 +158,11 @@ impl Echoed {
         self.text("body")
     }
 
+    /// A fact of the upstream's handshake: `serverName`, `protocol`, or `client`, its certificate in hexadecimal.
+    pub fn tls(&self, fact: &str) -> Option<&str> {
+        self.value["tls"][fact].as_str()
+    }
+
     /// All values of a field, in order.
     pub fn all(&self, name: &str) -> Vec<&str> {
         let values = self.value["fields"][name.to_ascii_lowercase()].as_array();

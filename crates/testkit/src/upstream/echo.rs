@@ -1,8 +1,10 @@
 //! An upstream with a name that responds with the request it received, as JSON. HTTP/1, HTTP/2 by prior knowledge,
-//! WebSocket, any other upgrade, and gRPC.
+//! WebSocket, any other upgrade, and gRPC; in plain text or over TLS.
 //!
 //! Fields of the request control it: `X-Echo-Status: 503`, `X-Echo-Field: Name: value` (repeatable), `X-Echo-Bytes: 1000`
 //! (that many bytes instead of the JSON).
+
+mod tls;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,11 +21,15 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::certificate::Issued;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -52,6 +58,18 @@ impl Echo {
     /// # Panics
     /// When there is no free port.
     pub fn start_at(address: IpAddr, name: &str) -> Self {
+        Self::start_with(address, name, None)
+    }
+
+    /// Starts an echo upstream over TLS with this certificate. It requests the certificates of its clients and accepts any.
+    ///
+    /// # Panics
+    /// When there is no free port, or the certificate is unusable.
+    pub fn secure(name: &str, own: &Issued) -> Self {
+        Self::start_with(Ipv4Addr::LOCALHOST.into(), name, Some(tls::acceptor(own)))
+    }
+
+    fn start_with(address: IpAddr, name: &str, tls: Option<TlsAcceptor>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -66,6 +84,7 @@ impl Echo {
         runtime.spawn(accept(
             listener,
             name.clone(),
+            tls,
             Arc::clone(&requests),
             Arc::clone(&connections),
         ));
@@ -110,6 +129,7 @@ impl Drop for Echo {
 async fn accept(
     listener: TcpListener,
     name: Arc<str>,
+    tls: Option<TlsAcceptor>,
     requests: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
 ) {
@@ -117,22 +137,43 @@ async fn accept(
         connections.fetch_add(1, Ordering::AcqRel);
         // A failure costs only speed.
         let _ = stream.set_nodelay(true);
-        let (name, requests) = (name.clone(), requests.clone());
-        let service = hyper::service::service_fn(move |request| {
-            requests.fetch_add(1, Ordering::AcqRel);
-            let name = name.clone();
-            async move { Ok::<_, Infallible>(respond(request, &name).await) }
-        });
+        let (name, requests, tls) = (name.clone(), requests.clone(), tls.clone());
         tokio::spawn(async move {
-            // Clients may close connections early.
-            let _ = auto::Builder::new(TokioExecutor::new())
-                .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                .await;
+            match tls {
+                None => serve(stream, (name, None), requests).await,
+                Some(tls) => {
+                    // A client may refuse the certificate.
+                    if let Ok(stream) = tls.accept(stream).await {
+                        let facts = tls::facts(stream.get_ref().1);
+                        serve(stream, (name, Some(facts)), requests).await;
+                    }
+                }
+            }
         });
     }
 }
 
-async fn respond(mut request: Request<Incoming>, name: &str) -> Response<Body> {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    (name, tls): (Arc<str>, Option<serde_json::Value>),
+    requests: Arc<AtomicUsize>,
+) {
+    let service = hyper::service::service_fn(move |request| {
+        requests.fetch_add(1, Ordering::AcqRel);
+        let (name, tls) = (name.clone(), tls.clone());
+        async move { Ok::<_, Infallible>(respond(request, &name, tls).await) }
+    });
+    // Clients may close connections early.
+    let _ = auto::Builder::new(TokioExecutor::new())
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
+        .await;
+}
+
+async fn respond(
+    mut request: Request<Incoming>,
+    name: &str,
+    tls: Option<serde_json::Value>,
+) -> Response<Body> {
     if let Some(kind) = upgrade(&request) {
         return switch(&mut request, &kind);
     }
@@ -149,7 +190,7 @@ async fn respond(mut request: Request<Incoming>, name: &str) -> Response<Body> {
     if is_grpc(&head.headers) {
         return grpc(name, &head.headers, body);
     }
-    let content = json!({
+    let mut content = json!({
         "name": name,
         "method": head.method.as_str(),
         "target": target(&head.uri, head.version),
@@ -160,6 +201,9 @@ async fn respond(mut request: Request<Incoming>, name: &str) -> Response<Body> {
         "length": body.len(),
         "body": String::from_utf8_lossy(&body),
     });
+    if let Some(tls) = tls {
+        content["tls"] = tls;
+    }
     with_controls(&head.headers, content.to_string())
 }
 
