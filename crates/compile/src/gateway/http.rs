@@ -139,7 +139,7 @@ impl Compiler<'_> {
             Ok(authorization) => authorization,
             Err(problem) => {
                 let unresolved = &mut self.compiled.unresolved;
-                *unresolved = unresolved.take().or(Some(problem.clone()));
+                *unresolved = unresolved.take().or_else(|| Some(problem.clone()));
                 return Ok((closed_policy(), closed(&problem)));
             }
         };
