@@ -770,7 +770,7 @@ fn every_class_of_this_controller_has_a_status_about_the_installed_crds() {
         "Accepted=Accepted SupportedVersion=UnsupportedVersion"
     );
     assert!(features.contains(&"HTTPRouteRetry"));
-    // Gateways of a class with parameters are not served.
+    // The statuses of its Gateways say that its parameters cannot be used.
     cluster.gateway("gate", json!({ "listeners": [] }));
     cluster.compile();
     let changed = |cluster: &Cluster| -> Vec<String> {
@@ -791,8 +791,10 @@ fn every_class_of_this_controller_has_a_status_about_the_installed_crds() {
     cluster.compile();
     assert_eq!(
         changed(&cluster),
-        ["GatewayClass headgate true", "Gateway infra/gate false"]
+        ["GatewayClass headgate true", "Gateway infra/gate true"]
     );
+    let status = cluster.gateway_status("infra/gate");
+    assert!(status.starts_with("Accepted=InvalidParameters"), "{status}");
 }
 
 #[test]
