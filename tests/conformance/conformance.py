@@ -34,7 +34,8 @@ SECONDS = {
     ),
     90: ("NamespacesMustBeReady",),
 }
-RESULT = re.compile(r" *--- (PASS|FAIL|SKIP): TestConformance/(\S+) \(([\d.]+)s\)")
+# A line of node/suite.
+RESULT = re.compile(r"result: (PASS|FAIL) (\w+),")
 # The end of what a failed assertion prints.
 ASSERTION = re.compile(r"\s+(Test|Messages): +\t?(.*)")
 
@@ -109,8 +110,8 @@ def test(cluster, options):
     code = running_tests.wait()
     say(f"{results.count} tests, {len(results.failed)} failed; their log: {log}")
     for name, reasons in sorted(results.failed.items()):
-        print("failed:", name, *reasons, sep="\n    ")
-    if code and not results.failed:
+        print(f"failed: {name}", *reasons, sep="\n    ")
+    if code and not results.ended:
         print("the tests ended early:", *log.read_text(encoding="utf-8").splitlines()[-15:], sep="\n")
     if options.report and options.report.exists():
         summarize(options.report)
@@ -118,12 +119,13 @@ def test(cluster, options):
 
 
 class Results:
-    """What the output of the tests says: how many have ended, and why which of them failed."""
+    """What the output of the tests says: how many have ended, why which of them failed, and whether all have ended."""
 
     def __init__(self):
-        self.count, self.failed, self.asserting = 0, {}, ""
+        self.count, self.failed, self.asserting, self.ended = 0, {}, "", False
 
     def read(self, line):
+        self.ended = self.ended or line.startswith("--- ")
         if found := ASSERTION.match(line):
             what, text = found.groups()
             if what == "Test":
@@ -132,16 +134,11 @@ class Results:
                 name, _, part = self.asserting.partition("/")
                 self.failed.setdefault(name, []).append(f"{part}: {text}" if part else text)
         elif found := RESULT.match(line):
-            result, name, seconds = found.groups()
-            if "/" in name:
-                name, _, part = name.partition("/")
-                if result == "FAIL" and not any(one.startswith(part) for one in self.failed.get(name, [])):
-                    self.failed.setdefault(name, []).append(part)
-            elif result != "SKIP":
-                self.count += 1
-                say(f"{result} {name} ({seconds} s)")
-                if result == "FAIL":
-                    self.failed.setdefault(name, [])
+            result, name = found.groups()
+            self.count += 1
+            if result == "FAIL":
+                self.failed.setdefault(name, [])
+            say(" ".join([result, name, *self.failed.get(name, [])[:1]]))
 
 
 def flags(cluster, options):

@@ -3,7 +3,4 @@
 
 package main
 
-import (
-	_ "sigs.k8s.io/gateway-api/conformance"
-	_ "sigs.k8s.io/gateway-api/conformance/echo-basic"
-)
+import _ "sigs.k8s.io/gateway-api/conformance/echo-basic"
