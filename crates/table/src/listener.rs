@@ -113,6 +113,15 @@ pub enum NoHosts {
 }
 
 impl Listener {
+    /// The port that clients see of a connection whose socket has port `local`: that of the listener where a Service leads from it
+    /// to another one, as for Gateways; else that of the socket, which may be any free one.
+    pub fn public_port(&self, local: u16) -> u16 {
+        match self.ports.own {
+            own if own != self.address.port() => own,
+            _ => local,
+        }
+    }
+
     /// The universe for a request for `host` (lower-case, without port and final dot) on a connection with this server name,
     /// which is ignored without TLS.
     ///
@@ -282,5 +291,30 @@ impl Terminate {
                 .and_then(|name| list.iter().find(|certificate| certificate.covers(name)))
                 .or_else(|| list.first()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_see_the_port_of_the_listener_or_that_of_the_socket() {
+        let public_port = |address: u16, own| {
+            let split = crate::Split::new(crate::Backend {
+                arm: crate::Arm::Status(http::StatusCode::NOT_FOUND),
+                edits: None,
+            });
+            let listener = Listener {
+                address: ([0, 0, 0, 0], address).into(),
+                ports: PublicPorts { own, https: 443 },
+                socket: Socket::Plain(Plain::Stream(StreamRoute::plain(Arc::new(split)))),
+            };
+            let socket = if address == 0 { 32768 } else { address };
+            listener.public_port(socket)
+        };
+        assert_eq!(public_port(20003, 8080), 8080, "behind a Service");
+        assert_eq!(public_port(8080, 8080), 8080);
+        assert_eq!(public_port(0, 0), 32768, "any free port");
     }
 }

@@ -404,7 +404,7 @@ impl<'r, 't, B> Arrived<'r, 't, B> {
             NoHosts::Misdirected => LocalResponse::Page(StatusCode::MISDIRECTED_REQUEST),
         })?;
         exchange.is_call = hosts.is_layered() && grpc::is_call(&head.headers);
-        let connection = ConnectionInfo::of(downstream, listener.ports);
+        let connection = ConnectionInfo::of(downstream, listener);
         invalid_names::remove(&mut head.headers, exchange.settings());
         let trust = &exchange.settings().forwarded;
         let client = connection.client(trust, &head.headers, target.host.as_ref());

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use headgate_table::{ForwardedTrust, IpSet, PublicPorts};
+use headgate_table::{ForwardedTrust, IpSet, Listener};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::authority::{Authority, number};
@@ -14,7 +14,8 @@ const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port")
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 impl ConnectionInfo {
-    pub(crate) fn of(downstream: &Downstream, ports: PublicPorts) -> Self {
+    /// A connection to `listener`.
+    pub(crate) fn of(downstream: &Downstream, listener: &Listener) -> Self {
         Self {
             peer: downstream.peer(),
             proxied_port: downstream.proxied.map(|proxied| proxied.destination.port()),
@@ -23,8 +24,8 @@ impl ConnectionInfo {
             } else {
                 Scheme::Http
             },
-            port: downstream.local.port(),
-            https_port: ports.https,
+            port: listener.public_port(downstream.local.port()),
+            https_port: listener.ports.https,
         }
     }
 
