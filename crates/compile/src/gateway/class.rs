@@ -69,7 +69,8 @@ const FEATURES: &[(Kind, Channel, &str)] = &[
     (GrpcRoute, Standard, "GRPCRoute"),
     (GrpcRoute, Standard, "GRPCRouteNamedRouteRule"),
     (TlsRoute, Standard, "TLSRoute"),
-    (TlsRoute, Experimental, "TLSRouteModeMixed"),
+    // Experimental by name, but it needs no field of that channel.
+    (TlsRoute, Standard, "TLSRouteModeMixed"),
     (TlsRoute, Standard, "TLSRouteModeTerminate"),
     (TcpRoute, Standard, "TCPRoute"),
     (UdpRoute, Standard, "UDPRoute"),

@@ -249,6 +249,9 @@ fn tls_is_terminated_or_passed_through_by_the_server_name() {
     assert_eq!(
         lines,
         [
+            "tls * -> 503",
+            "tls *.end.example -> 503",
+            "tls *.pass.example -> 503",
             "tls a.end.example -> infra/v1/8080 10.0.0.1:3000 [terminated]",
             "tls a.pass.example -> infra/v2/8080 10.0.0.2:3000",
         ]
