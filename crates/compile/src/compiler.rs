@@ -14,6 +14,7 @@ use crate::build::service_port::FIRST_PORT;
 use crate::build::{Builder, ServicePort, Transport, UpstreamDraft};
 use crate::finding::Finding;
 use crate::findings::Findings;
+use crate::policies::{self, Policies};
 use crate::snapshot::{Changes, Snapshot};
 use crate::{Kind, ObjectRef, Options};
 use crate::{gateway, ingress};
@@ -26,6 +27,7 @@ pub struct Compiled {
     certificates: Certificates,
     pub(crate) ingress: ingress::State,
     gateway: gateway::State,
+    policies: Policies,
 }
 
 /// Compiles `snapshot`. With a `previous` state only what `changes` affects is compiled; without one, everything is.
@@ -41,12 +43,15 @@ pub fn compile(
     let mut compiled = previous.unwrap_or_else(|| Compiled::new(options));
     let mut table = RoutingTable::clone(&compiled.table);
     compiled.findings.begin();
+    let touched = compiled.policies.update(snapshot, changes, fresh);
     let mut ingresses = ingress::Pass {
         state: &mut compiled.ingress,
         table: &mut table,
         builder: &mut compiled.builder,
         findings: &mut compiled.findings,
         certificates: &mut compiled.certificates,
+        policies: &compiled.policies,
+        touched: &touched,
         snapshot,
         options,
     };
@@ -55,14 +60,17 @@ pub fn compile(
         state: &mut compiled.gateway,
         builder: ingresses.builder,
         certificates: ingresses.certificates,
+        findings: ingresses.findings,
+        policies: &compiled.policies,
+        settings: ingresses.state.settings(),
         snapshot,
         options,
     }
-    .run(changes, fresh);
+    .run(changes, &touched, fresh);
     for key in touched_upstreams(ingresses.builder, changes, all) {
         let draft = ingresses.builder.upstream(&key);
         if draft.is_some_and(|draft| draft.transport.pool().is_some()) {
-            gateway::upstream(key, &mut ingresses);
+            gateway::upstream(key, &compiled.gateway, &mut ingresses);
         } else {
             ingresses.upstream(key);
         }
@@ -73,6 +81,9 @@ pub fn compile(
         state: &mut compiled.gateway,
         builder: &mut compiled.builder,
         certificates: &mut compiled.certificates,
+        findings: &mut compiled.findings,
+        policies: &compiled.policies,
+        settings: compiled.ingress.settings(),
         snapshot,
         options,
     };
@@ -92,6 +103,14 @@ pub fn compile(
     let sockets = gateways.sockets();
     listeners.extend(sockets.tcp);
     udp.extend(sockets.udp);
+    let mut reports = policies::ReportInputs {
+        policies: &compiled.policies,
+        snapshot,
+        ingresses: &compiled.ingress,
+        gateways: &mut compiled.gateway,
+        findings: &mut compiled.findings,
+    };
+    policies::report(&mut reports, &touched, changes);
     table.set_listeners(listeners);
     table.set_udp_listeners(udp);
     table.generation += 1;
@@ -133,6 +152,7 @@ impl Compiled {
             certificates: Certificates::default(),
             ingress: ingress::State::default(),
             gateway: gateway::State::default(),
+            policies: Policies::default(),
         }
     }
 

@@ -49,6 +49,11 @@ impl Findings {
         }
     }
 
+    /// The findings of `source`.
+    pub(crate) fn of(&self, source: &Source) -> &[Finding] {
+        self.by_source.get(source).map_or(&[], Vec::as_slice)
+    }
+
     /// All findings, sorted, each once.
     pub(crate) fn all(&self) -> Vec<Finding> {
         let mut all: Vec<Finding> = self.counts.keys().cloned().collect();

@@ -2,6 +2,7 @@
 //! so (gateway-api.md).
 
 mod addresses;
+mod applied;
 mod attach;
 mod backend;
 mod bundle;
@@ -33,10 +34,12 @@ mod universe;
 
 pub use addresses::StatusAddress;
 pub(crate) use compiler::{OtherSockets, Pass, upstream};
+pub(crate) use condition::Problem;
 pub use condition::{Condition, ConditionKind};
 pub use parameters::class_parameters;
 pub use ports::{GatewayPort, PortRecord};
 pub(crate) use references::references;
+pub(crate) use seniority::Seniority;
 pub use service::{GatewayService, foreign_gateways};
 pub(crate) use state::State;
 pub use status::{ListenerStatus, ParentStatus, Status, StatusBody};

@@ -16,11 +16,12 @@ mod inspect;
 pub(crate) mod parsed;
 pub(crate) mod policy;
 mod references;
-mod registry;
+pub(crate) mod registry;
 pub(crate) mod serving;
 pub mod settings;
 pub(crate) mod snippet;
 pub(crate) mod streams;
+pub(crate) mod subject;
 pub(crate) mod upstream;
 mod verdicts;
 

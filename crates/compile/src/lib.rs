@@ -16,6 +16,7 @@ pub mod gateway;
 mod ingress;
 pub mod objects;
 mod options;
+pub mod policies;
 mod snapshot;
 mod workload;
 

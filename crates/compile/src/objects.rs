@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use self::custom::{
     BackendTlsPolicySpec, Custom, GatewayClassSpec, GatewaySpec, GrpcRouteSpec,
-    HeadgateParametersSpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec,
-    TlsRouteSpec, UdpRouteSpec,
+    HeadgateParametersSpec, HeadgatePolicySpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec,
+    TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
 };
 pub use class::IngressClass;
 pub use config_map::ConfigMap;
@@ -56,6 +56,7 @@ pub enum Object {
     TcpRoute(Arc<Custom<TcpRouteSpec>>),
     UdpRoute(Arc<Custom<UdpRouteSpec>>),
     BackendTlsPolicy(Arc<Custom<BackendTlsPolicySpec>>),
+    HeadgatePolicy(Arc<Custom<HeadgatePolicySpec>>),
     ReferenceGrant(Arc<Custom<ReferenceGrantSpec>>),
     HeadgateParameters(Arc<Custom<HeadgateParametersSpec>>),
     Service(Arc<Service>),
@@ -107,6 +108,7 @@ impl Object {
             Self::TcpRoute(_) => Kind::TcpRoute,
             Self::UdpRoute(_) => Kind::UdpRoute,
             Self::BackendTlsPolicy(_) => Kind::BackendTlsPolicy,
+            Self::HeadgatePolicy(_) => Kind::HeadgatePolicy,
             Self::ReferenceGrant(_) => Kind::ReferenceGrant,
             Self::HeadgateParameters(_) => Kind::HeadgateParameters,
             Self::Service(_) => Kind::Service,
@@ -155,6 +157,7 @@ impl Object {
             Self::TcpRoute(object) => &**object,
             Self::UdpRoute(object) => &**object,
             Self::BackendTlsPolicy(object) => &**object,
+            Self::HeadgatePolicy(object) => &**object,
             Self::ReferenceGrant(object) => &**object,
             Self::HeadgateParameters(object) => &**object,
             Self::Service(object) => &**object,

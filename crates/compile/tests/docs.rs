@@ -32,6 +32,31 @@ fn annotations_page() {
 }
 
 #[test]
+fn policy_fields_page() {
+    check(
+        "policy-fields.md",
+        "Fields of HeadgatePolicies",
+        &headgate_compile::policies::fields_markdown(),
+    );
+}
+
+#[test]
+fn definition_of_policies() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../charts/headgate/crds/headgatepolicies.yaml");
+    let expected = headgate_compile::policies::definition();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &expected).expect("the file can be written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == expected,
+        "{} differs from the registry; run with UPDATE_DOCS=1",
+        path.display()
+    );
+}
+
+#[test]
 fn config_map_page() {
     check(
         "configmap.md",

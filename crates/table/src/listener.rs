@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn clients_see_the_port_of_the_listener_or_that_of_the_socket() {
         let public_port = |address: u16, own| {
-            let split = crate::Split::new(crate::Backend {
+            let split = Split::new(crate::Backend {
                 arm: crate::Arm::Status(http::StatusCode::NOT_FOUND),
                 edits: None,
             });

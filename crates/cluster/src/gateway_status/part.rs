@@ -38,7 +38,9 @@ fn fields(kind: Kind) -> &'static [(&'static str, Field)] {
             ("conditions", Field::Conditions),
             ("listeners", Field::Listeners),
         ],
-        Kind::BackendTlsPolicy => &[("ancestors", Field::Entries("ancestorRef"))],
+        Kind::BackendTlsPolicy | Kind::HeadgatePolicy => {
+            &[("ancestors", Field::Entries("ancestorRef"))]
+        }
         kind if is_route(kind) => &[("parents", Field::Entries("parentRef"))],
         _ => &[],
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use headgate_table::{BackendFilters, BackendProtocol, Certificate, UpstreamTls};
 use http::StatusCode;
 
+use super::applied::Applied;
 use super::condition::Problem;
 use super::grants::{Grants, Reference};
 use super::policies::Policies;
 use crate::build::{ArmDraft, BackendDraft, ServicePort, SplitDraft, Transport};
-use crate::objects::custom::BackendRef;
+use crate::objects::custom::{BackendRef, Custom, HeadgatePolicySpec};
 use crate::objects::{self, Protocol, Service};
 use crate::{Kind, Name, Snapshot};
 
@@ -23,15 +24,19 @@ pub(crate) struct Inputs<'a> {
     pub(crate) grants: &'a Grants,
     pub(crate) policies: &'a Policies,
     pub(crate) origin: &'a Origin,
+    /// What HeadgatePolicies configure of each rule.
+    pub(crate) applied: &'a [Option<Arc<Applied>>],
 }
 
-/// Where the connections to backends come from, as far as their TLS depends on it.
+/// Where requests and connections come from, as far as a route depends on it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Origin {
     /// The certificate of the Gateway, which endpoints get that request one.
     pub(crate) client: Option<Arc<Certificate>>,
     /// A listener that passes TLS through: it is not put into TLS once more.
     pub(crate) is_passthrough: bool,
+    /// The HeadgatePolicies of the Gateway and of the listener.
+    pub(crate) defaults: Vec<Arc<Custom<HeadgatePolicySpec>>>,
 }
 
 impl Inputs<'_> {

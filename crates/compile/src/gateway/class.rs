@@ -7,7 +7,7 @@ use super::condition::{Condition, ConditionKind, Problem};
 use super::parameters::class_parameters;
 use super::status::{Status, StatusBody};
 use crate::objects::Definition;
-use crate::objects::custom::{Custom, GatewayClassSpec};
+use crate::objects::custom::{Custom, GATEWAY_GROUP, GatewayClassSpec};
 use crate::{Kind, Snapshot};
 
 /// Newest minor version of the Gateway API whose CRDs are known, of major version 1.
@@ -85,10 +85,10 @@ impl Definitions {
     /// Those of a snapshot.
     pub(super) fn read(snapshot: &Snapshot) -> Self {
         let all = snapshot.all::<Definition>();
-        Self(
-            all.filter_map(|one| Some((one.kind()?, one.clone())))
-                .collect(),
-        )
+        let all = all.filter_map(|one| Some((one.kind()?, one.clone())));
+        // Those of other groups have no bundle.
+        let all = all.filter(|(kind, _)| kind.group() == GATEWAY_GROUP);
+        Self(all.collect())
     }
 
     /// The features that objects can use, sorted.

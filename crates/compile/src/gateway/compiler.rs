@@ -3,6 +3,7 @@
 //! The phases are: Gateways with their listeners, routes with the listeners that they are attached to, the hosts that these
 //! affect, and statuses.
 
+mod applied;
 mod places;
 mod policies;
 mod sockets;
@@ -25,20 +26,29 @@ use super::status;
 use super::universe::{Universe, reference};
 use crate::build::certificates::Certificates;
 use crate::build::{self, BehaviourDraft, Builder, HostDraft, PathOrder, UpstreamPolicy};
+use crate::findings::Findings;
 use crate::ingress;
+use crate::ingress::settings::Settings;
 use crate::objects::custom::{Custom, GatewayClassSpec, GatewaySpec, ListenerSetSpec, ParentRef};
+use crate::policies::{Policies as HeadgatePolicies, Touched as HeadgateTouched};
 use crate::{Changes, Kind, Name, ObjectRef, Options, Snapshot};
 
 pub(crate) use self::places::{OtherSockets, Placement};
 
-/// Builds an upstream of routes of the Gateway API. They do not configure it; the settings of the process apply.
-pub(crate) fn upstream(key: UpstreamKey, pass: &mut ingress::Pass<'_>) {
+/// Builds an upstream of routes of the Gateway API: HeadgatePolicies configure it, else the settings of the process.
+pub(crate) fn upstream(key: UpstreamKey, state: &State, pass: &mut ingress::Pass<'_>) {
     let Some(draft) = pass.builder.upstream(&key) else {
         return;
     };
-    let policy = UpstreamPolicy {
-        resilience: pass.settings_resilience(),
-        ..UpstreamPolicy::plain(&draft.port)
+    let plain = UpstreamPolicy::plain(&draft.port);
+    let defaults = pass.settings_resilience();
+    let pool = draft.transport.pool();
+    let policy = match pool.and_then(|pool| state.pools.get(pool)) {
+        Some((_, pool)) => pool.settings.over(plain, &defaults),
+        None => UpstreamPolicy {
+            resilience: defaults,
+            ..plain
+        },
     };
     let inputs = build::Inputs {
         snapshot: pass.snapshot,
@@ -52,29 +62,41 @@ pub(crate) struct Pass<'a> {
     pub(crate) state: &'a mut State,
     pub(crate) builder: &'a mut Builder,
     pub(crate) certificates: &'a mut Certificates,
+    pub(crate) findings: &'a mut Findings,
+    pub(crate) policies: &'a HeadgatePolicies,
+    /// The settings of the ConfigMap.
+    pub(crate) settings: &'a Settings,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) options: &'a Options,
 }
 
 impl Pass<'_> {
     /// Compiles what `changes` affects, or everything.
-    pub(crate) fn run(&mut self, changes: &Changes, fresh: bool) {
+    pub(crate) fn run(&mut self, changes: &Changes, of_policies: &HeadgateTouched, fresh: bool) {
         self.state.statuses.begin();
+        self.state.recompiled.clear();
         if self.options.gateway.is_none() {
             return;
         }
-        let mut touched = self.touched(changes, fresh);
+        let all = self.defaults_of_policies() || fresh;
+        let mut touched = self.touched(changes, of_policies, all);
         if touched.classes {
             self.classes();
         }
         for name in std::mem::take(&mut touched.gateways) {
             self.gateway(&name, &mut touched);
         }
-        for route in std::mem::take(&mut touched.routes) {
-            self.route(&route, &mut touched);
+        let routes = std::mem::take(&mut touched.routes);
+        for route in &routes {
+            self.route(route, &mut touched);
         }
         for host in &touched.hosts {
             self.host(host);
+        }
+        if !self.policies.is_empty() {
+            let gateways = touched.counted.iter();
+            let gateways = gateways.map(|name| reference(Kind::Gateway, name));
+            self.state.recompiled = routes.into_iter().chain(gateways).collect();
         }
         self.state.uncounted.extend(touched.counted);
         for name in &touched.policies {
@@ -176,8 +198,9 @@ impl Pass<'_> {
 
     /// Compiles a route and attaches it to its listeners.
     fn route(&mut self, object: &ObjectRef, touched: &mut Touched) {
-        if let Some(former) = self.state.routes.remove(object) {
-            self.detach(object, &former, touched);
+        let former = self.state.routes.remove(object);
+        if let Some(former) = &former {
+            self.detach(object, former, touched);
         }
         self.state.statuses.remove(object);
         let Some(route) = WrittenRoute::of(object, self.snapshot) else {
@@ -201,25 +224,36 @@ impl Pass<'_> {
         if parents.is_empty() {
             return;
         }
-        let route_state = self.variants(route, parents);
+        let route_state = self.variants(object, route, (parents, former.as_deref()));
         let status = status::of_route(&route_state, route.generation());
         self.state.statuses.insert(object.clone(), status);
         self.attach(object, route_state, touched);
     }
 
-    /// Compiles a route once for each origin of its connections.
-    fn variants(&self, route: WrittenRoute<'_>, parents: Vec<Parent>) -> Route {
-        let compile = |origin: &Origin| {
-            Arc::new(route.compile(backend::Inputs {
+    /// Compiles a route once for each origin of its requests.
+    fn variants(
+        &mut self,
+        object: &ObjectRef,
+        route: WrittenRoute<'_>,
+        (parents, former): (Vec<Parent>, Option<&Route>),
+    ) -> Route {
+        let mut counters = applied::counters(former);
+        let origins = self.state.hosts_of(&parents, self.policies);
+        let mut compile = |origin: &Origin| {
+            let applied = self.applied(object, &route.rules(), (origin, &mut counters));
+            let mut compiled = route.compile(backend::Inputs {
                 snapshot: self.snapshot,
                 grants: &self.state.grants,
                 policies: &self.state.policies,
                 origin,
-            }))
+                applied: &applied,
+            });
+            compiled.applied = applied::distinct(applied);
+            Arc::new(compiled)
         };
         let mut variants: Vec<(Origin, Arc<CompiledRoute>)> = Vec::new();
         let mut hosts = BTreeMap::new();
-        for (host, origin) in self.state.hosts_of(&parents) {
+        for (host, origin) in origins {
             let known = variants.iter().find(|(known, _)| *known == origin);
             let compiled = known.map(|(_, compiled)| compiled.clone());
             let compiled = compiled.unwrap_or_else(|| {
@@ -266,9 +300,10 @@ impl Pass<'_> {
             let policies = self.state.policies.of_service(service);
             touched.policies.extend(policies.cloned());
         }
-        for mirror in route.mirrors() {
-            self.builder.acquire(mirror.clone());
+        for other in route.other_upstreams() {
+            self.builder.acquire(other.clone());
         }
+        self.use_policies(object, &route);
         touched.hosts.extend(route.hosts.keys().cloned());
         touched
             .counted
@@ -292,9 +327,10 @@ impl Pass<'_> {
             let policies = self.state.policies.of_service(service);
             touched.policies.extend(policies.cloned());
         }
-        for mirror in route.mirrors() {
-            self.builder.release_upstream(&mirror.key());
+        for other in route.other_upstreams() {
+            self.builder.release_upstream(&other.key());
         }
+        self.release_policies(object, route);
         touched.hosts.extend(route.hosts.keys().cloned());
         touched
             .counted

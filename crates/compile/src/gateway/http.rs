@@ -18,6 +18,7 @@ use http::StatusCode;
 use smallvec::smallvec;
 
 use self::filters::Filters;
+use super::applied::Applied;
 use super::backend::{Backends, Idle, Inputs, Referrer, Weighted};
 use super::condition::Problem;
 use super::route::{CompiledRoute, Serves};
@@ -110,7 +111,8 @@ impl Compiler<'_> {
         let references = rule.backend_refs.iter().map(|one| &one.backend);
         let services = references.map(|reference| referrer.service(reference));
         self.compiled.services.extend(services);
-        let (policy, target) = match self.served(index, rule, referrer) {
+        let applied = self.inputs.applied.get(index).and_then(Option::as_deref);
+        let (policy, target) = match self.served(index, rule, referrer, applied) {
             Ok(served) => served,
             Err(problem) => {
                 self.close(index, rule, problem);
@@ -118,7 +120,18 @@ impl Compiler<'_> {
             }
         };
         for (order, one) in matches::readable(rule).into_iter().enumerate() {
-            let draft = self.draft((index, order), one, policy.clone(), target.clone(), rule);
+            let (mut policy, mut target) = (policy.clone(), target.clone());
+            if let (None, Some(applied)) = (&policy.rewrite, applied) {
+                let pattern = one.expressions.first().map(|(_, pattern)| pattern);
+                match applied.rewrite(pattern) {
+                    Ok(rewrite) => policy.rewrite = rewrite.map(Arc::new),
+                    Err(finding) => {
+                        target = closed(finding.message.clone());
+                        self.compiled.findings.push(finding);
+                    }
+                }
+            }
+            let draft = self.draft((index, order), one, policy, target, rule);
             self.drafts.push(draft);
         }
         true
@@ -130,6 +143,7 @@ impl Compiler<'_> {
         index: usize,
         rule: &HttpRule,
         referrer: Referrer<'_>,
+        applied: Option<&Applied>,
     ) -> Result<(RoutePolicy, TargetDraft), Problem> {
         let prefix = matches::prefix(rule);
         let filters = Filters::of(&rule.filters, prefix)?;
@@ -140,7 +154,7 @@ impl Compiler<'_> {
             Err(problem) => {
                 let unresolved = &mut self.compiled.unresolved;
                 *unresolved = unresolved.take().or_else(|| Some(problem.clone()));
-                return Ok((closed_policy(), closed(&problem)));
+                return Ok((closed_policy(), closed((&*problem.message).into())));
             }
         };
         let mut weighted = Vec::with_capacity(rule.backend_refs.len());
@@ -175,13 +189,21 @@ impl Compiler<'_> {
             ..Policy::default()
         };
         let policy = RoutePolicy {
-            policy: Arc::new(policy),
+            policy: Arc::new(match applied {
+                Some(applied) => applied.policy(policy),
+                None => policy,
+            }),
             https: HttpsRedirect::Never,
             rewrite: filters.rewrite.map(Arc::new),
-            error_pages: None,
-            sets_affinity_cookie: false,
+            error_pages: applied.and_then(|applied| applied.error_pages.clone()),
+            sets_affinity_cookie: applied.is_some_and(Applied::sets_affinity_cookie),
         };
-        Ok((policy, TargetDraft::Split(split)))
+        let target = match applied.map(|applied| (applied, &applied.closed)) {
+            None => TargetDraft::Split(split),
+            Some((applied, None)) => TargetDraft::Split(applied.backends(split)),
+            Some((_, Some(closed))) => TargetDraft::Closed(closed.clone()),
+        };
+        Ok((policy, target))
     }
 
     /// The service that decides whether requests are allowed.
@@ -256,7 +278,7 @@ impl Compiler<'_> {
 
     /// A rule that cannot be served as written responds with 500 to what it matches.
     fn close(&mut self, index: usize, rule: &HttpRule, problem: Problem) {
-        let (policy, closed) = (closed_policy(), closed(&problem));
+        let (policy, closed) = (closed_policy(), closed((&*problem.message).into()));
         for (order, one) in matches::readable(rule).into_iter().enumerate() {
             let draft = self.draft((index, order), one, policy.clone(), closed.clone(), rule);
             self.drafts.push(draft);
@@ -313,9 +335,9 @@ fn closed_policy() -> RoutePolicy {
     }
 }
 
-fn closed(problem: &Problem) -> TargetDraft {
+fn closed(reason: Arc<str>) -> TargetDraft {
     TargetDraft::Closed(Closed {
-        reason: (&*problem.message).into(),
+        reason,
         status: StatusCode::INTERNAL_SERVER_ERROR,
     })
 }
@@ -328,7 +350,7 @@ fn internal_error() -> BackendDraft {
 }
 
 /// Bodies are neither bounded nor read ahead: the API does not ask for it.
-fn forwarding() -> Forwarding {
+pub(super) fn forwarding() -> Forwarding {
     Forwarding {
         body_limit: None,
         buffer_request: false,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::applied::Applied;
 use super::backend::Inputs;
 use super::condition::Problem;
 use super::hostname::Hostname;
@@ -9,6 +10,7 @@ use super::http::{self, Precedence};
 use super::seniority::Seniority;
 use super::{grpc, stream};
 use crate::build::{RouteDraft, SplitDraft, UpstreamDraft};
+use crate::finding::Finding;
 use crate::objects::custom::{
     Custom, GrpcRouteSpec, HttpRouteSpec, ParentRef, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
 };
@@ -48,6 +50,10 @@ pub(crate) struct CompiledRoute {
     pub(crate) services: Vec<Name>,
     /// The upstreams of its mirrors and authorization services.
     pub(crate) mirrors: Vec<UpstreamDraft>,
+    /// What policies configure of its rules.
+    pub(crate) applied: Vec<Arc<Applied>>,
+    /// About policies that do not suit its rules.
+    pub(crate) findings: Vec<Finding>,
 }
 
 /// What a route serves.
@@ -115,6 +121,21 @@ impl<'a> WrittenRoute<'a> {
             Self::Tcp(_) | Self::Udp(_) => &[],
         };
         names.iter().map(|name| Hostname::of(Some(name))).collect()
+    }
+
+    /// The names of its rules, if policies can be for them.
+    pub(crate) fn rules(self) -> Vec<Option<&'a str>> {
+        // A route without rules has one for everything.
+        let one = || vec![None];
+        match self {
+            Self::Http(route) => route.spec.rules.as_ref().map_or_else(one, |rules| {
+                rules.iter().map(|rule| rule.name.as_deref()).collect()
+            }),
+            Self::Grpc(route) => route.spec.rules.as_ref().map_or_else(one, |rules| {
+                rules.iter().map(|rule| rule.name.as_deref()).collect()
+            }),
+            Self::Tls(_) | Self::Tcp(_) | Self::Udp(_) => Vec::new(),
+        }
     }
 
     /// Resolves its references.

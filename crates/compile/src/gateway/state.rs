@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use headgate_table::Forwarding;
 
+use super::applied::{self, Pool};
 use super::attach::Attachment;
 use super::backend::Origin;
 use super::condition::Problem;
@@ -15,11 +17,14 @@ use super::policies::Policies;
 use super::ports::PortRecord;
 use super::route::CompiledRoute;
 use super::service::GatewayService;
+use super::status::Status;
 use super::statuses::Statuses;
-use super::universe::Universe;
+use super::universe::{Universe, reference};
 use crate::build::UpstreamDraft;
+use crate::ingress::settings::Settings;
 use crate::objects::Service;
 use crate::objects::custom::{Custom, GATEWAY_GROUP, ListenerSetSpec, ParentRef};
+use crate::policies::Policies as HeadgatePolicies;
 use crate::{ConfigMap, Kind, Name, ObjectRef, Snapshot, build};
 
 /// Gateways, routes, and their relations.
@@ -51,6 +56,14 @@ pub(crate) struct State {
     pub(super) services_of_gateways: Vec<GatewayService>,
     /// A Gateway or the record changed since these were made.
     pub(super) services_outdated: bool,
+    /// The pools of upstreams that policies configure, with the number of routes that use each.
+    pub(super) pools: HashMap<Arc<str>, (usize, Pool), RandomState>,
+    /// Routes by the Secrets and ConfigMaps that their policies refer to.
+    pub(super) users: HashMap<ObjectRef, BTreeSet<ObjectRef>, RandomState>,
+    /// The defaults of what policies leave out.
+    pub(super) defaults: PolicyDefaults,
+    /// While there are policies: the routes that the last compilation read, and their Gateways.
+    pub(super) recompiled: BTreeSet<ObjectRef>,
     /// The statuses of all objects that are served.
     pub(crate) statuses: Statuses,
 }
@@ -60,6 +73,12 @@ pub(crate) struct State {
 pub(super) struct Record {
     map: Option<Arc<ConfigMap>>,
     ports: PortRecord,
+}
+
+/// The defaults of what policies leave out.
+pub(super) struct PolicyDefaults {
+    pub(super) settings: Settings,
+    pub(super) forwarding: Arc<Forwarding>,
 }
 
 /// ListenerSets and the Gateways that they name.
@@ -95,9 +114,9 @@ pub(super) struct Host {
 /// A route with the listeners that it is attached to.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
-    /// One of `variants`: they differ only in the connections to their backends.
+    /// One of `variants`: they differ only in the connections to their backends and in what HeadgatePolicies configure.
     pub(super) compiled: Arc<CompiledRoute>,
-    /// What it is compiled to, for each origin of its connections.
+    /// What it is compiled to, for each origin of its requests.
     pub(super) variants: Vec<Arc<CompiledRoute>>,
     pub(super) parents: Vec<Parent>,
     /// The hosts that it is served by, with what each serves.
@@ -115,14 +134,34 @@ pub(super) struct Parent {
     pub(super) attached: Result<Vec<Attachment>, Problem>,
 }
 
+impl PolicyDefaults {
+    /// Those of `settings`.
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            forwarding: Arc::new(settings.upstream.forwarding.clone()),
+            settings,
+        }
+    }
+}
+
+impl Default for PolicyDefaults {
+    fn default() -> Self {
+        Self::new(applied::defaults(&Settings::default()))
+    }
+}
+
 impl State {
     /// The Services of Gateways, as they should be.
     pub(crate) fn services_of_gateways(&self) -> &[GatewayService] {
         &self.services_of_gateways
     }
 
-    /// The hosts that a route with these parents is served by, with the origin of their connections.
-    pub(super) fn hosts_of(&self, parents: &[Parent]) -> BTreeMap<Host, Origin> {
+    /// The hosts that a route with these parents is served by, with the origin of their requests.
+    pub(super) fn hosts_of(
+        &self,
+        parents: &[Parent],
+        policies: &HeadgatePolicies,
+    ) -> BTreeMap<Host, Origin> {
         let mut hosts = BTreeMap::new();
         for parent in parents {
             let Some(gateway) = self.gateways.get(&parent.gateway) else {
@@ -133,9 +172,15 @@ impl State {
                     continue;
                 };
                 let universe = gateway.hosts_of(listener);
+                let own = reference(Kind::Gateway, &parent.gateway);
+                let of_listener = (listener.parent == own)
+                    .then(|| policies.of(&own, Some(&listener.name)))
+                    .flatten();
+                let defaults = policies.of(&own, None).into_iter().chain(of_listener);
                 let origin = Origin {
                     client: gateway.client.clone(),
                     is_passthrough: listener.protocol == Some(Protocol::TlsPassedThrough),
+                    defaults: defaults.cloned().collect(),
                 };
                 for hostname in &attachment.hostnames {
                     let host = Host {
@@ -147,6 +192,39 @@ impl State {
             }
         }
         hosts
+    }
+
+    /// While there are policies: the routes that the last compilation read, and their Gateways.
+    pub(crate) fn recompiled(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.recompiled.iter()
+    }
+
+    /// Sets the status of an object, or removes it.
+    pub(crate) fn set_status(&mut self, object: ObjectRef, status: Option<Status>) {
+        match status {
+            Some(status) => self.statuses.insert(object, status),
+            None => self.statuses.remove(&object),
+        }
+    }
+
+    /// Whether this controller serves a Gateway.
+    pub(crate) fn serves(&self, gateway: &Name) -> bool {
+        self.gateways.contains_key(gateway)
+    }
+
+    /// The Gateways that a route names and that are served.
+    pub(crate) fn gateways_of_route(&self, route: &ObjectRef) -> BTreeSet<Name> {
+        let parents = self.routes.get(route).into_iter();
+        let parents = parents.flat_map(|route| &route.parents);
+        parents.map(|parent| parent.gateway.clone()).collect()
+    }
+
+    /// The routes that name a Gateway or one of its ListenerSets.
+    pub(crate) fn routes_of_gateway(&self, gateway: &Name) -> impl Iterator<Item = &ObjectRef> {
+        let sets = self.sets.of_gateway(gateway).into_iter();
+        let sets = sets.map(|set| reference(Kind::ListenerSet, &set));
+        let parents = sets.chain([reference(Kind::Gateway, gateway)]);
+        parents.flat_map(|parent| self.routes_of(&parent).collect::<Vec<_>>())
     }
 
     /// The routes that name a Gateway or ListenerSet.
@@ -211,9 +289,28 @@ impl Route {
         parents.map(|parent| &parent.gateway)
     }
 
-    /// The upstreams of the mirrors of all variants.
-    pub(super) fn mirrors(&self) -> impl Iterator<Item = &UpstreamDraft> {
-        self.variants.iter().flat_map(|compiled| &compiled.mirrors)
+    /// The upstreams besides those of its backends, once per reference.
+    pub(super) fn other_upstreams(&self) -> impl Iterator<Item = &UpstreamDraft> {
+        let variants = self.variants.iter();
+        variants.flat_map(|variant| {
+            let of_policies = variant.applied.iter();
+            let of_policies = of_policies.flat_map(|applied| &applied.upstreams);
+            variant.mirrors.iter().chain(of_policies)
+        })
+    }
+
+    /// The pools of its upstreams, once per reference.
+    pub(super) fn pools(&self) -> impl Iterator<Item = &Pool> {
+        let variants = self.variants.iter();
+        let applied = variants.flat_map(|variant| &variant.applied);
+        applied.map(|applied| applied.pool())
+    }
+
+    /// The Secrets and ConfigMaps that its policies refer to.
+    pub(super) fn uses(&self) -> impl Iterator<Item = &ObjectRef> {
+        let variants = self.variants.iter();
+        let applied = variants.flat_map(|variant| &variant.applied);
+        applied.flat_map(|applied| &applied.uses)
     }
 
     /// The listeners that it is attached to, each once, with their Gateways, if it is accepted.

@@ -52,7 +52,7 @@ pub enum StatusBody {
     },
     /// Of a policy.
     Policy {
-        /// The Gateways through which a route reaches what it applies to.
+        /// The Gateways through which a route reaches what it applies to; of an Ingress, the Ingress.
         ancestors: Vec<ParentStatus>,
     },
 }
@@ -73,7 +73,7 @@ pub struct ListenerStatus {
 /// The status of a route for one of its parents, or of a policy for one of its ancestors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParentStatus {
-    /// As the route has it; of a policy, the Gateway.
+    /// As the route has it; of a policy, the ancestor.
     pub parent: ParentRef,
     /// What is said of it.
     pub conditions: Vec<Condition>,

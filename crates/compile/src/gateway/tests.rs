@@ -5,6 +5,7 @@
 mod backend_tls;
 mod conformance;
 mod frontend_tls;
+mod headgate_policies;
 mod ports;
 
 use std::sync::Arc;
@@ -12,13 +13,14 @@ use std::sync::Arc;
 use headgate_table::{Certificate, PrivateBytes, text};
 use k8s_openapi::api::core::v1;
 use k8s_openapi::api::discovery::v1 as discovery;
+use k8s_openapi::api::networking::v1 as networking;
 use serde_json::{Value, json};
 
 use crate::gateway::{Condition, Status, StatusBody};
 use crate::objects::custom::{
     BackendTlsPolicySpec, Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec,
-    HeadgateParametersSpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec,
-    TlsRouteSpec, UdpRouteSpec,
+    HeadgateParametersSpec, HeadgatePolicySpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec,
+    TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
 };
 use crate::{
     Changes, Compiled, DeliveredDefinition, GatewayOptions, Kind, Name, Object, ObjectRef, Options,
@@ -57,6 +59,8 @@ fn object(value: Value) -> Object {
         "BackendTLSPolicy" => read::<Delivered<BackendTlsPolicySpec>>(value),
         "HeadgateParameters" => read::<Delivered<HeadgateParametersSpec>>(value),
         "ConfigMap" => read::<v1::ConfigMap>(value),
+        "HeadgatePolicy" => read::<Delivered<HeadgatePolicySpec>>(value),
+        "Ingress" => read::<networking::Ingress>(value),
         "Secret" => read::<v1::Secret>(value),
         "Service" => read::<v1::Service>(value),
         "EndpointSlice" => read::<discovery::EndpointSlice>(value),
@@ -173,6 +177,7 @@ impl Cluster {
         let shown = text(next.table());
         assert_eq!(shown, text(full.table()));
         assert_eq!(next.gateway_statuses(), full.gateway_statuses());
+        assert_eq!(next.findings(), full.findings());
         self.compiled = Some(next);
         shown
     }

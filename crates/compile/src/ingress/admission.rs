@@ -21,7 +21,7 @@ use crate::ingress::annotations::excerpt;
 use crate::ingress::annotations::full_name;
 use crate::ingress::class::{has_selected_class, is_watched};
 use crate::ingress::inspect::inspect;
-use crate::ingress::parsed::ParsedIngress;
+use crate::ingress::parsed::{ParsedIngress, Reading};
 use crate::{Compiled, Name, Options, Snapshot};
 
 /// The result of a review.
@@ -95,11 +95,16 @@ impl Candidate<'_> {
             return Err(problem);
         }
         keys::check(self.ingress, settings, &self.options.annotations_prefix)?;
-        let parsed = Arc::new(ParsedIngress::read_some(
-            self.ingress,
+        let reading = Reading {
             settings,
-            self.options,
-            paths::MAX_EXPRESSIONS,
+            options: self.options,
+            // Policies have reports of their own.
+            values: &Arc::default(),
+            expressions: paths::MAX_EXPRESSIONS,
+        };
+        let parsed = Arc::new(ParsedIngress::read(
+            &Arc::new(self.ingress.clone()),
+            reading,
         ));
         if let Some(reason) = &parsed.annotations.refused {
             return Err(full_name(&self.options.annotations_prefix, reason));

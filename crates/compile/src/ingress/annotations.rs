@@ -15,7 +15,7 @@ mod verdicts;
 pub use super::registry::{Class, Difference, Entry, Kind, OnInvalid, Protection, Support, When};
 pub(crate) use super::registry::{Validation, excerpt};
 pub(crate) use annotation::annotation;
-pub use annotation::{Annotation, Flag, Risk, Scope, Unread};
+pub use annotation::{Annotation, Flag, PolicyUse, Risk, Scope, Unread};
 pub use docs::annotations_markdown;
 pub(crate) use docs::{differences, support, table_cell};
 pub use list::{all, find, meant_by};

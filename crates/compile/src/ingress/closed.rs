@@ -4,15 +4,13 @@
 use std::sync::Arc;
 
 use headgate_table::Closed;
+use http::StatusCode;
 
 use crate::finding::{Finding, Severity};
 use crate::ingress::host::AttachedIngress;
-use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::registry::{Key, printable};
 use crate::ingress::settings::Settings;
-
-/// The consequence in the message of a finding that closes routes.
-const CONSEQUENCE: &str = "the routes respond with 503";
+use crate::ingress::subject::Subject;
 
 /// Why routes are closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +39,9 @@ impl Denial {
         })
     }
 
-    /// The message of the finding about `reason`.
-    pub(crate) fn message(reason: &str) -> String {
-        format!("{reason}; {CONSEQUENCE}")
+    /// The message of the finding about `reason`, which closes routes with this status.
+    pub(crate) fn message(reason: &str, status: StatusCode) -> String {
+        format!("{reason}; the routes respond with {}", status.as_u16())
     }
 
     /// What a route of this denial is.
@@ -52,24 +50,24 @@ impl Denial {
     }
 }
 
-/// Why the routes of one Ingress are closed: by its annotations, by the settings, or because its policy cannot be built.
+/// Why the routes of one object are closed: by its annotations, by the settings, or because its policy cannot be built.
 pub(crate) struct Closing<'a> {
-    ingress: &'a ParsedIngress,
+    subject: Subject<'a>,
     pub(crate) denial: Option<Denial>,
     pub(crate) findings: Vec<Finding>,
 }
 
 impl<'a> Closing<'a> {
-    /// By the annotations of `ingress` and the settings. The reason of the Ingress comes before that of the settings.
-    pub(crate) fn new(ingress: &'a ParsedIngress, settings: &Settings) -> Self {
-        let exempt = ingress.annotations.global_auth == Some(false);
-        let own = ingress.annotations.denied.as_ref();
+    /// By the annotations of `subject` and the settings. The reason of the object comes before that of the settings.
+    pub(crate) fn new(subject: Subject<'a>, settings: &Settings) -> Self {
+        let exempt = subject.annotations.global_auth == Some(false);
+        let own = subject.annotations.denied.as_ref();
         let global = settings.closed.as_ref();
         let global = global.filter(|denial| !(denial.only_authentication && exempt));
-        let is_off = ingress.annotations.firewall == Some(false);
+        let is_off = subject.annotations.firewall == Some(false);
         let firewall = settings.firewall.as_ref().filter(|_| !is_off);
         Self {
-            ingress,
+            subject,
             denial: Denial::all([own, global, firewall]),
             findings: Vec::new(),
         }
@@ -80,10 +78,10 @@ impl<'a> Closing<'a> {
         built.unwrap_or_else(|reason| {
             let annotation = key.entry().name;
             Denial::add(&mut self.denial, annotation, &reason, false);
-            self.findings.push(self.ingress.annotation_finding(
+            self.findings.push(self.subject.annotation_finding(
                 Severity::Error,
                 annotation,
-                Denial::message(&reason),
+                Denial::message(&reason, self.subject.closed),
             ));
             T::default()
         })

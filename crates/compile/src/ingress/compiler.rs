@@ -36,6 +36,7 @@ use crate::build::interned::Interned;
 use crate::build::{self, Builder, ServicePort, Universe, UpstreamDraft};
 use crate::finding::{Finding, Severity, Subject};
 use crate::findings::{Findings, Source};
+use crate::policies::{self, Policies};
 use crate::snapshot::{Changes, Snapshot};
 use crate::{Compiled, Kind, Name, Namespaces, ObjectRef, Options};
 
@@ -52,6 +53,8 @@ pub(crate) struct State {
     rules_field: Arc<str>,
     streams: Streams,
     expressions: Expressions,
+    /// While there are policies: the Ingresses that the last compilation read.
+    recompiled: Vec<ObjectRef>,
     /// Ingresses that became selected in the last compilation.
     adopted: Vec<Name>,
     /// Ingresses that were deleted or stopped being selected in the last compilation.
@@ -160,9 +163,25 @@ impl State {
             rules_field: "spec.rules".into(),
             streams: Streams::default(),
             expressions: Expressions::default(),
+            recompiled: Vec::new(),
             adopted: Vec::new(),
             released: Vec::new(),
         }
+    }
+
+    /// The settings as last read.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// While there are policies: the Ingresses that the last compilation read.
+    pub(crate) fn recompiled(&self) -> impl Iterator<Item = ObjectRef> {
+        self.recompiled.iter().cloned()
+    }
+
+    /// Whether this controller selects an Ingress.
+    pub(crate) fn selects(&self, name: &Name) -> bool {
+        self.statuses.contains_key(name)
     }
 
     fn set_settings(&mut self, settings: Settings) {
@@ -200,6 +219,9 @@ pub(crate) struct Pass<'a> {
     pub(crate) builder: &'a mut Builder,
     pub(crate) findings: &'a mut Findings,
     pub(crate) certificates: &'a mut Certificates,
+    pub(crate) policies: &'a Policies,
+    /// What changed policies affect.
+    pub(crate) touched: &'a policies::Touched,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) options: &'a Options,
 }

@@ -10,6 +10,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use headgate_table::{CATCH_ALL, PathKind, Pattern};
+use http::StatusCode;
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressTLS};
 
 use self::positions::Positions;
@@ -22,6 +23,8 @@ use crate::ingress::family::client_certificates::ClientCertificates;
 use crate::ingress::inspect::inspect;
 use crate::ingress::registry::printable;
 use crate::ingress::settings::Settings;
+use crate::ingress::subject::Subject as Configured;
+use crate::policies::{NO_VALUES, Values};
 use crate::{Kind, Name, ObjectRef, Options};
 
 /// An Ingress as the compiler needs it.
@@ -39,6 +42,21 @@ pub(crate) struct ParsedIngress {
     pub(crate) findings: Vec<Finding>,
     /// Prefix of its annotations.
     prefix: Arc<str>,
+    /// What policies say beside its annotations.
+    values: Arc<Values>,
+    /// As it is written.
+    source: Arc<Ingress>,
+}
+
+/// What an Ingress is read with.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) options: &'a Options,
+    /// What policies say.
+    pub(crate) values: &'a Arc<Values>,
+    /// How many regular expressions of host names are compiled at most.
+    pub(crate) expressions: usize,
 }
 
 /// The rules of an Ingress for one host.
@@ -96,24 +114,21 @@ pub(crate) struct TlsEntry {
 impl ParsedIngress {
     /// Reads an Ingress. Never fails: what cannot be used is a finding, and `annotations.refused` is set if the whole object is
     /// refused.
-    pub(crate) fn read(ingress: &Ingress, settings: &Settings, options: &Options) -> Self {
-        Self::read_some(ingress, settings, options, usize::MAX)
-    }
-
-    /// As [`Self::read`], but compiles at most `expressions` regular expressions of host names.
-    pub(crate) fn read_some(
-        ingress: &Ingress,
-        settings: &Settings,
-        options: &Options,
-        expressions: usize,
-    ) -> Self {
+    pub(crate) fn read(ingress: &Arc<Ingress>, reading: Reading<'_>) -> Self {
+        let Reading {
+            settings, options, ..
+        } = reading;
+        let prefix = &options.annotations_prefix;
+        let written = ingress.metadata.annotations.as_ref();
+        let values = Values::beside(reading.values, written, prefix);
         let name = Name::of(&ingress.metadata);
         let mut findings = Findings {
             name: name.clone(),
             list: Vec::new(),
         };
         let rules = annotations::Rules {
-            expressions,
+            expressions: reading.expressions,
+            policies: &values,
             ..rules(settings, options)
         };
         let mut annotations = read_annotations(ingress, &rules, &mut findings);
@@ -153,19 +168,13 @@ impl ParsedIngress {
             }
         }
         hosts.shrink_to_fit();
-        cookie_path::check(
-            &annotations,
-            &hosts,
-            &options.annotations_prefix,
-            &mut findings,
-        );
         let default_backend = spec.and_then(|spec| spec.default_backend.as_ref());
         let default_backend = default_backend.and_then(|backend| {
             let (service, port) = service_backend(backend, &"spec.defaultBackend", &mut findings)?;
             Some(Backend::new(&name.namespace, service, &port))
         });
         let tls = spec.and_then(|spec| spec.tls.as_deref());
-        Self {
+        let mut parsed = Self {
             uid: ingress.metadata.uid.clone().unwrap_or_default(),
             age: age(ingress, &name),
             tls: tls
@@ -179,7 +188,36 @@ impl ParsedIngress {
             default_backend,
             findings: findings.list,
             prefix: options.annotations_prefix.clone(),
+            values,
+            source: ingress.clone(),
             name,
+        };
+        let cookie = cookie_path::finding(parsed.subject());
+        parsed.findings.extend(cookie);
+        parsed
+    }
+
+    /// As [`Self::read`] with what policies say now, unless that is the same, or the Ingress would be refused.
+    pub(crate) fn with_values(&self, reading: Reading<'_>) -> Option<Self> {
+        let written = self.source.metadata.annotations.as_ref();
+        let values = Values::beside(reading.values, written, &self.prefix);
+        if values == self.values {
+            return None;
+        }
+        Some(Self::read(&self.source, reading)).filter(|read| read.annotations.refused.is_none())
+    }
+
+    /// It with its annotations, for what does not depend on its kind.
+    pub(crate) fn subject(&self) -> Configured<'_> {
+        Configured {
+            kind: Kind::Ingress,
+            name: &self.name,
+            uid: &self.uid,
+            annotations: &self.annotations,
+            values: &self.values,
+            prefix: &self.prefix,
+            hosts: &self.hosts,
+            closed: StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -268,8 +306,8 @@ impl ParsedIngress {
         annotation: &str,
         message: String,
     ) -> Finding {
-        let field = format!("metadata.annotations[{}/{annotation}]", self.prefix);
-        self.finding(severity, &field, message)
+        self.subject()
+            .annotation_finding(severity, annotation, message)
     }
 }
 
@@ -305,6 +343,8 @@ pub(crate) fn rules<'a>(settings: &'a Settings, options: &'a Options) -> annotat
             false => &[],
         },
         expressions: usize::MAX,
+        policies: &NO_VALUES,
+        closed: StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -349,10 +389,19 @@ fn read_annotations(
         rules,
         ingress.metadata.annotations.as_ref().unwrap_or(&none),
     );
-    for problem in &parsed.problems {
-        let field = format!("metadata.annotations[{}]", problem.field);
-        findings.add(problem.severity, &field, problem.message.clone());
-    }
+    let subject = Configured {
+        kind: Kind::Ingress,
+        name: &findings.name,
+        uid: "",
+        annotations: &parsed,
+        values: rules.policies,
+        prefix: rules.prefix,
+        hosts: &[],
+        closed: rules.closed,
+    };
+    let problems = parsed.problems.iter();
+    let problems: Vec<Finding> = problems.map(|problem| subject.problem(problem)).collect();
+    findings.list.extend(problems);
     parsed
 }
 

@@ -1,4 +1,4 @@
-//! The policy of an Ingress's routes: its annotations, with defaults from the settings.
+//! The policy of the routes of an object: its annotations, with defaults from the settings.
 
 pub(crate) mod snippets;
 
@@ -23,11 +23,11 @@ use crate::ingress::family::limits::LIMIT_RATE;
 use crate::ingress::family::proxy;
 use crate::ingress::family::tracing::Tracing;
 use crate::ingress::family::upstream_tls::PROXY_SSL_SECRET;
-use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::settings::{AccessDefaults, Settings};
+use crate::ingress::subject::Subject;
 use crate::{ObjectRef, Snapshot};
 
-/// Inputs of a policy besides the Ingress.
+/// Inputs of a policy besides the object.
 pub(crate) struct Inputs<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) settings: &'a Settings,
@@ -36,7 +36,7 @@ pub(crate) struct Inputs<'a> {
     pub(crate) plain_forwarding: &'a Arc<Forwarding>,
 }
 
-/// The policy of an Ingress and its dependencies.
+/// The policy of an object and its dependencies.
 pub(crate) struct Built {
     pub(crate) policy: Arc<Policy>,
     /// The protocol and TLS settings of the endpoints of its backends.
@@ -52,26 +52,22 @@ pub(crate) struct Built {
     pub(crate) uses: Vec<ObjectRef>,
 }
 
-/// Builds the policy of `ingress`. `limits` is the slot with the counters of its former version.
-pub(crate) fn build(
-    ingress: &ParsedIngress,
-    inputs: &mut Inputs<'_>,
-    limits: Option<Slot>,
-) -> Built {
-    let mut closing = Closing::new(ingress, inputs.settings);
+/// Builds the policy of `subject`. `limits` is the slot with the counters of its former version.
+pub(crate) fn build(subject: Subject<'_>, inputs: &mut Inputs<'_>, limits: Option<Slot>) -> Built {
+    let mut closing = Closing::new(subject, inputs.settings);
     let mut uses = Vec::new();
-    let annotations = &ingress.annotations;
+    let annotations = subject.annotations;
     let headers = annotations.headers.response(inputs, &mut uses);
     let response_headers = closing.unless(&CUSTOM_HEADERS, headers);
     let tls = annotations.upstream_tls.as_ref().and_then(|tls| {
-        let tls = tls.policy(&ingress.name.namespace, inputs, &mut uses);
+        let tls = tls.policy(&subject.name.namespace, inputs, &mut uses);
         closing.unless(&PROXY_SSL_SECRET, tls.map(Some))
     });
-    let mut snippets = snippets::build(ingress, inputs.settings, None);
+    let mut snippets = snippets::build(subject, inputs.settings, None);
     let undefined = Undefined::of(&mut snippets);
     let tls = snippets::upstream_tls(tls, &snippets);
-    let credentials = credentials(ingress, inputs, &mut closing, &mut uses);
-    let external = external_auth(ingress, inputs, &mut closing, &mut uses);
+    let credentials = credentials(subject, inputs, &mut closing, &mut uses);
+    let external = external_auth(subject, inputs, &mut closing, &mut uses);
     let authentication = (credentials.is_some() || external.is_some()).then(|| {
         Arc::new(Authentication {
             credentials,
@@ -79,14 +75,14 @@ pub(crate) fn build(
         })
     });
     let transport = Transport::new(annotations.proxy.protocol.unwrap_or_default(), tls);
-    let fastcgi = fastcgi(ingress, inputs, &mut closing, &mut uses);
+    let fastcgi = fastcgi(subject, inputs, &mut closing, &mut uses);
     let mut forwarding = proxy::forwarding(annotations, inputs.settings, fastcgi);
     snippets::forwarding(&mut forwarding, &snippets);
     let unused = annotations.rate.rate.is_some() && forwarding.response_rate.is_some();
     if unused && !forwarding.buffer_response {
         const UNBUFFERED: &str = "has no effect while proxy-buffering is \"off\", except on responses with \
             X-Accel-Buffering: yes; set proxy-buffering to \"on\"";
-        closing.findings.push(ingress.annotation_finding(
+        closing.findings.push(subject.annotation_finding(
             Severity::Warning,
             LIMIT_RATE.entry().name,
             UNBUFFERED.to_owned(),
@@ -115,7 +111,7 @@ pub(crate) fn build(
         limits: annotations
             .limits
             .as_ref()
-            .map(|own| own.policy(ingress, limits)),
+            .map(|own| own.policy(subject, limits)),
         access,
         authentication,
         satisfy: annotations.access.satisfy,
@@ -132,7 +128,7 @@ pub(crate) fn build(
         forwarding,
     };
     let mut findings = closing.findings;
-    let clients = clients(ingress, inputs, &mut uses, &mut findings);
+    let clients = clients(subject, inputs, &mut uses, &mut findings);
     Built {
         policy: Arc::new(policy),
         transport,
@@ -146,15 +142,15 @@ pub(crate) fn build(
 
 /// The parameters of FastCGI backends. The ConfigMap must exist whatever the protocol is.
 fn fastcgi(
-    ingress: &ParsedIngress,
+    subject: Subject<'_>,
     inputs: &Inputs<'_>,
     closing: &mut Closing<'_>,
     uses: &mut Vec<ObjectRef>,
 ) -> Option<Arc<FastCgi>> {
-    let params = ingress.annotations.fastcgi.as_ref()?;
-    let built = params.policy(&ingress.name.namespace, inputs, uses);
+    let params = subject.annotations.fastcgi.as_ref()?;
+    let built = params.policy(&subject.name.namespace, inputs, uses);
     let built = closing.unless(&FASTCGI_PARAMS_CONFIGMAP, built.map(Some));
-    let is_fastcgi = ingress.annotations.proxy.protocol == Some(BackendProtocol::FastCgi);
+    let is_fastcgi = subject.annotations.proxy.protocol == Some(BackendProtocol::FastCgi);
     built.filter(|_| is_fastcgi)
 }
 
@@ -168,53 +164,53 @@ pub(crate) fn over_http(policy: &mut Arc<Policy>) {
 
 /// Users and passwords. What is wrong with single users is a warning; without users the routes are closed.
 fn credentials(
-    ingress: &ParsedIngress,
+    subject: Subject<'_>,
     inputs: &Inputs<'_>,
     closing: &mut Closing<'_>,
     uses: &mut Vec<ObjectRef>,
 ) -> Option<Arc<Credentials>> {
-    let passwords = ingress.annotations.passwords.as_ref()?;
-    let built = passwords.policy(&ingress.name.namespace, inputs, uses);
+    let passwords = subject.annotations.passwords.as_ref()?;
+    let built = passwords.policy(&subject.name.namespace, inputs, uses);
     let built = closing.unless(&AUTH_SECRET, built.map(Some))?;
     let annotation = AUTH_SECRET.entry().name;
     let findings = built
         .warnings
         .into_iter()
-        .map(|message| ingress.annotation_finding(Severity::Warning, annotation, message));
+        .map(|message| subject.annotation_finding(Severity::Warning, annotation, message));
     closing.findings.extend(findings);
     Some(built.credentials)
 }
 
 /// The authentication service: that of the Ingress, else that of the settings unless the Ingress is exempt.
 fn external_auth(
-    ingress: &ParsedIngress,
+    subject: Subject<'_>,
     inputs: &Inputs<'_>,
     closing: &mut Closing<'_>,
     uses: &mut Vec<ObjectRef>,
 ) -> Option<Arc<ExternalAuth>> {
-    if let Some(own) = &ingress.annotations.external_auth {
-        let built = own.policy(&ingress.name.namespace, inputs, uses);
+    if let Some(own) = &subject.annotations.external_auth {
+        let built = own.policy(&subject.name.namespace, inputs, uses);
         return closing.unless(&AUTH_PROXY_SET_HEADERS, built.map(Some));
     }
-    let exempt = ingress.annotations.global_auth == Some(false);
+    let exempt = subject.annotations.global_auth == Some(false);
     let global = inputs.settings.global_auth.as_ref().filter(|_| !exempt)?;
     closing.unless(&AUTH_URL, global.table(Vec::new()).map(Some))
 }
 
 /// Which clients the hosts of an Ingress serve. The finding if its rules cannot be honoured is added to `findings`.
 fn clients(
-    ingress: &ParsedIngress,
+    subject: Subject<'_>,
     inputs: &Inputs<'_>,
     uses: &mut Vec<ObjectRef>,
     findings: &mut Vec<Finding>,
 ) -> HostClients {
-    let Some(certificates) = &ingress.annotations.client_certificates else {
+    let Some(certificates) = &subject.annotations.client_certificates else {
         return HostClients::Any;
     };
-    match certificates.rules(&ingress.name.namespace, inputs, uses) {
+    match certificates.rules(&subject.name.namespace, inputs, uses) {
         Ok(rules) => HostClients::Verified(Arc::new(rules)),
         Err(reason) => {
-            findings.push(ingress.annotation_finding(
+            findings.push(subject.annotation_finding(
                 Severity::Error,
                 certificates.annotation(),
                 ClientCertificates::message(&reason),

@@ -2,6 +2,8 @@
 //!
 //! It reads only text and may return too many: compilation decides whether an annotation is honoured and its Ingress served.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::networking::v1::Ingress;
 
 use crate::gateway;
@@ -9,7 +11,9 @@ use crate::ingress::annotations;
 use crate::ingress::class::is_selected_class;
 use crate::ingress::registry::{Entry, NameRef};
 use crate::ingress::settings;
+use crate::objects::custom::{Custom, HeadgatePolicySpec};
 use crate::objects::{ConfigMap, Object};
+use crate::policies::{TargetKind, Values};
 use crate::{Kind, Name, ObjectRef, Options};
 
 /// The Secrets and ConfigMaps that `object` refers to. A ConfigMap is read as settings.
@@ -24,6 +28,7 @@ pub fn references(object: &Object, options: &Options) -> Vec<ObjectRef> {
                 .collect()
         }
         Object::ConfigMap(map) => of_settings(map),
+        Object::HeadgatePolicy(policy) => of_policy(policy),
         _ if options.gateway.is_some() => gateway::references(object),
         _ => Vec::new(),
     }
@@ -59,6 +64,16 @@ fn of_ingress(ingress: &Ingress, prefix: &str) -> Vec<ObjectRef> {
         all.extend(entry.and_then(|entry| named(entry, value, namespace)));
     }
     all
+}
+
+/// Those of the values that an Ingress or a route would have by a policy.
+fn of_policy(policy: &Arc<Custom<HeadgatePolicySpec>>) -> Vec<ObjectRef> {
+    let values = Values::of([policy], TargetKind::Ingress);
+    let named = values.all().filter_map(|value| {
+        let text = value.text.as_deref().ok()?;
+        named(&value.row.entry, text, &policy.name.namespace)
+    });
+    named.collect()
 }
 
 fn of_settings(map: &ConfigMap) -> Vec<ObjectRef> {

@@ -53,6 +53,7 @@ impl AnnotationJudge {
             knows_location: self.knows_location,
             flags: &self.flags,
             expressions: usize::MAX,
+            ..annotations::Rules::default()
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Custom resources: the objects of the Gateway API (gateway-api.md 1.1), as they are written.
+//! Custom resources: the objects of the Gateway API (gateway-api.md 1.1) and HeadgatePolicies, as they are written.
 //!
 //! The types have only the fields that are read, and enumerations stay text: their versions come and go with the CRDs of a
 //! cluster, and a value of a later version must be refused where it is used, not make the whole object unreadable.
@@ -6,6 +6,7 @@
 mod gateway;
 mod gateway_class;
 mod grpc_route;
+mod headgate_policy;
 mod http_route;
 mod listener_set;
 mod parameters;
@@ -34,6 +35,7 @@ pub use gateway_class::GatewayClassSpec;
 pub use grpc_route::{
     GrpcBackendRef, GrpcFilter, GrpcMatch, GrpcMethodMatch, GrpcRouteSpec, GrpcRule,
 };
+pub use headgate_policy::HeadgatePolicySpec;
 pub use http_route::{
     CorsFilter, ExternalAuthFilter, ExternalAuthGrpc, ExternalAuthHttp, ForwardBody, Fraction,
     HeaderFilter, HeaderValue, HttpBackendRef, HttpFilter, HttpMatch, HttpPathMatch, HttpRouteSpec,
@@ -67,14 +69,10 @@ pub trait Spec: DeserializeOwned + Default {
     const KIND: Kind;
     /// The `kind` of a manifest.
     const NAME: &'static str;
+    /// The API group, its version, and both as in `apiVersion`.
+    const API: Api;
     /// The resource name in paths of the API.
     const PLURAL: &'static str;
-    /// Its API group, the version, and both; default those of the Gateway API.
-    const GROUP: &'static str = GATEWAY_GROUP;
-    /// See [`Spec::GROUP`].
-    const VERSION: &'static str = "v1";
-    /// See [`Spec::GROUP`].
-    const API_VERSION: &'static str = "gateway.networking.k8s.io/v1";
     /// Whether objects are namespaced.
     type Scope: k8s_openapi::ResourceScope;
 
@@ -97,14 +95,39 @@ pub struct Delivered<S> {
 /// The group of the Gateway API.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
 
-/// The group of this controller's own kinds.
+/// The group of Headgate's own kinds.
 pub const OWN_GROUP: &str = "headgate.dev";
 
+/// A version of an API group.
+#[derive(Clone, Copy, Debug)]
+pub struct Api {
+    /// The group.
+    pub group: &'static str,
+    /// The version.
+    pub version: &'static str,
+    /// `group/version`.
+    pub text: &'static str,
+}
+
+/// The Gateway API.
+const GATEWAY: Api = Api {
+    group: GATEWAY_GROUP,
+    version: "v1",
+    text: "gateway.networking.k8s.io/v1",
+};
+
+/// Headgate's own kinds.
+const OWN: Api = Api {
+    group: OWN_GROUP,
+    version: "v1alpha1",
+    text: "headgate.dev/v1alpha1",
+};
+
 impl<S: Spec> Resource for Delivered<S> {
-    const API_VERSION: &'static str = S::API_VERSION;
-    const GROUP: &'static str = S::GROUP;
+    const API_VERSION: &'static str = S::API.text;
+    const GROUP: &'static str = S::API.group;
     const KIND: &'static str = S::NAME;
-    const VERSION: &'static str = S::VERSION;
+    const VERSION: &'static str = S::API.version;
     const URL_PATH_SEGMENT: &'static str = S::PLURAL;
     type Scope = S::Scope;
 }
@@ -152,12 +175,13 @@ impl<S: Spec> Kept for Custom<S> {
     }
 }
 
-/// Declares the kinds of custom resources: spec, kind, plural and scope.
+/// Declares the kinds of custom resources: API, spec, kind, name, plural and scope.
 macro_rules! kinds {
-    ($($spec:ident $kind:ident $name:literal $plural:literal $scope:ident;)*) => {$(
+    ($($api:ident $spec:ident $kind:ident $name:literal $plural:literal $scope:ident;)*) => {$(
         impl Spec for $spec {
             const KIND: Kind = Kind::$kind;
             const NAME: &'static str = $name;
+            const API: Api = $api;
             const PLURAL: &'static str = $plural;
             type Scope = $scope;
 
@@ -176,37 +200,18 @@ macro_rules! kinds {
 }
 
 kinds! {
-    GatewayClassSpec GatewayClass "GatewayClass" "gatewayclasses" ClusterResourceScope;
-    GatewaySpec Gateway "Gateway" "gateways" NamespaceResourceScope;
-    ListenerSetSpec ListenerSet "ListenerSet" "listenersets" NamespaceResourceScope;
-    HttpRouteSpec HttpRoute "HTTPRoute" "httproutes" NamespaceResourceScope;
-    GrpcRouteSpec GrpcRoute "GRPCRoute" "grpcroutes" NamespaceResourceScope;
-    TlsRouteSpec TlsRoute "TLSRoute" "tlsroutes" NamespaceResourceScope;
-    TcpRouteSpec TcpRoute "TCPRoute" "tcproutes" NamespaceResourceScope;
-    UdpRouteSpec UdpRoute "UDPRoute" "udproutes" NamespaceResourceScope;
-    ReferenceGrantSpec ReferenceGrant "ReferenceGrant" "referencegrants" NamespaceResourceScope;
-    BackendTlsPolicySpec BackendTlsPolicy "BackendTLSPolicy" "backendtlspolicies" NamespaceResourceScope;
-}
-
-impl Spec for HeadgateParametersSpec {
-    const KIND: Kind = Kind::HeadgateParameters;
-    const NAME: &'static str = "HeadgateParameters";
-    const PLURAL: &'static str = "headgateparameters";
-    const GROUP: &'static str = OWN_GROUP;
-    const VERSION: &'static str = "v1alpha1";
-    const API_VERSION: &'static str = "headgate.dev/v1alpha1";
-    type Scope = NamespaceResourceScope;
-
-    fn object(custom: Arc<Custom<Self>>) -> Object {
-        Object::HeadgateParameters(custom)
-    }
-
-    fn of(object: &Object) -> Option<&Arc<Custom<Self>>> {
-        match object {
-            Object::HeadgateParameters(custom) => Some(custom),
-            _ => None,
-        }
-    }
+    GATEWAY GatewayClassSpec GatewayClass "GatewayClass" "gatewayclasses" ClusterResourceScope;
+    GATEWAY GatewaySpec Gateway "Gateway" "gateways" NamespaceResourceScope;
+    GATEWAY ListenerSetSpec ListenerSet "ListenerSet" "listenersets" NamespaceResourceScope;
+    GATEWAY HttpRouteSpec HttpRoute "HTTPRoute" "httproutes" NamespaceResourceScope;
+    GATEWAY GrpcRouteSpec GrpcRoute "GRPCRoute" "grpcroutes" NamespaceResourceScope;
+    GATEWAY TlsRouteSpec TlsRoute "TLSRoute" "tlsroutes" NamespaceResourceScope;
+    GATEWAY TcpRouteSpec TcpRoute "TCPRoute" "tcproutes" NamespaceResourceScope;
+    GATEWAY UdpRouteSpec UdpRoute "UDPRoute" "udproutes" NamespaceResourceScope;
+    GATEWAY ReferenceGrantSpec ReferenceGrant "ReferenceGrant" "referencegrants" NamespaceResourceScope;
+    GATEWAY BackendTlsPolicySpec BackendTlsPolicy "BackendTLSPolicy" "backendtlspolicies" NamespaceResourceScope;
+    OWN HeadgateParametersSpec HeadgateParameters "HeadgateParameters" "headgateparameters" NamespaceResourceScope;
+    OWN HeadgatePolicySpec HeadgatePolicy "HeadgatePolicy" "headgatepolicies" NamespaceResourceScope;
 }
 
 /// The spec of a TCPRoute.

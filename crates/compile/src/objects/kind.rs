@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use super::Object;
 use super::custom::{
     BackendTlsPolicySpec, Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec,
-    HeadgateParametersSpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec,
-    TlsRouteSpec, UdpRouteSpec,
+    HeadgateParametersSpec, HeadgatePolicySpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec,
+    TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
 };
 use super::definition::DeliveredDefinition;
 
@@ -31,6 +31,7 @@ pub enum Kind {
     TcpRoute,
     UdpRoute,
     BackendTlsPolicy,
+    HeadgatePolicy,
     ReferenceGrant,
     HeadgateParameters,
     Service,
@@ -115,6 +116,17 @@ static ROWS: [Row; Kind::ALL.len()] = [
             &["v1", "v1alpha3"],
         )
     },
+    Row {
+        refers: true,
+        is_watched: false,
+        is_custom: true,
+        versions: &["v1alpha1"],
+        ..row(
+            "HeadgatePolicy",
+            "headgatepolicies",
+            "headgate.dev/v1alpha1",
+        )
+    },
     custom(
         "ReferenceGrant",
         "referencegrants",
@@ -195,7 +207,7 @@ const fn row(name: &'static str, plural: &'static str, api_version: &'static str
 
 impl Kind {
     /// All kinds, in order. A kind comes before the kinds that its objects refer to.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Ingress,
         Self::IngressClass,
         Self::CustomResourceDefinition,
@@ -208,6 +220,7 @@ impl Kind {
         Self::TcpRoute,
         Self::UdpRoute,
         Self::BackendTlsPolicy,
+        Self::HeadgatePolicy,
         Self::ReferenceGrant,
         Self::HeadgateParameters,
         Self::Service,
@@ -318,6 +331,7 @@ impl Kind {
             Self::TcpRoute => reader.read::<Delivered<TcpRouteSpec>>(),
             Self::UdpRoute => reader.read::<Delivered<UdpRouteSpec>>(),
             Self::BackendTlsPolicy => reader.read::<Delivered<BackendTlsPolicySpec>>(),
+            Self::HeadgatePolicy => reader.read::<Delivered<HeadgatePolicySpec>>(),
             Self::ReferenceGrant => reader.read::<Delivered<ReferenceGrantSpec>>(),
             Self::HeadgateParameters => reader.read::<Delivered<HeadgateParametersSpec>>(),
             Self::Service => reader.read::<v1::Service>(),

@@ -9,6 +9,7 @@ use crate::gateway::route::KINDS;
 use crate::gateway::state::Host;
 use crate::gateway::universe::Universe;
 use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec, ListenerSpec, ObjectReference};
+use crate::policies;
 use crate::{Changes, Kind, Name, ObjectRef};
 
 /// What is compiled anew.
@@ -30,7 +31,12 @@ pub(super) struct Touched {
 
 impl Pass<'_> {
     /// What the changes affect, or everything.
-    pub(super) fn touched(&mut self, changes: &Changes, fresh: bool) -> Touched {
+    pub(super) fn touched(
+        &mut self,
+        changes: &Changes,
+        of_policies: &policies::Touched,
+        fresh: bool,
+    ) -> Touched {
         let mut touched = Touched::default();
         let by_labels = self.selects_namespaces();
         let concerns_all = |kind| match kind {
@@ -56,6 +62,13 @@ impl Pass<'_> {
         touched.classes = all || kinds().any(of_classes);
         for object in changes.objects() {
             self.object(object, &mut touched);
+        }
+        for gateway in of_policies.of(Kind::Gateway) {
+            let routes = self.state.routes_of_gateway(&gateway.name);
+            touched.routes.extend(routes.cloned());
+        }
+        for kind in [Kind::HttpRoute, Kind::GrpcRoute] {
+            touched.routes.extend(of_policies.of(kind).cloned());
         }
         touched
     }
@@ -110,9 +123,13 @@ impl Pass<'_> {
                 let users = gateways
                     .filter(|(_, gateway)| frontend::refers_to(&gateway.gateway, &object.name));
                 touched.gateways.extend(users.map(|(name, _)| name.clone()));
+                touched.routes.extend(self.users_of(object));
+            }
+            Kind::Secret => {
+                touched.gateways.extend(self.users_of_secret(&object.name));
+                touched.routes.extend(self.users_of(object));
             }
             Kind::ReferenceGrant => self.users_of_grants(&object.name.namespace, touched),
-            Kind::Secret => touched.gateways.extend(self.users_of_secret(&object.name)),
             Kind::Service => {
                 let policies = self.state.policies.of_service(&object.name);
                 touched.policies.extend(policies.cloned());
@@ -145,6 +162,12 @@ impl Pass<'_> {
         touched
             .gateways
             .extend(gateways.map(|(name, _)| name.clone()));
+    }
+
+    /// The routes whose policies refer to a Secret or ConfigMap.
+    fn users_of(&self, object: &ObjectRef) -> impl Iterator<Item = ObjectRef> {
+        let users = self.state.users.get(object);
+        users.into_iter().flatten().cloned()
     }
 
     /// The Gateways with a listener, also of a ListenerSet, that names a Secret.

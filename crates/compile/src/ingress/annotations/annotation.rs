@@ -89,6 +89,19 @@ pub struct Annotation {
     pub on_canary: bool,
     /// When its value is not even looked at, so that it may be invalid.
     pub unread: Option<Unread>,
+    /// Whether a HeadgatePolicy can have it.
+    pub policy: PolicyUse,
+}
+
+/// For which targets a HeadgatePolicy can have an annotation as a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyUse {
+    /// Ingresses, HTTPRoutes, GRPCRoutes, and Gateways, whose routes have it unless they have their own.
+    Routes,
+    /// Ingresses; why for no others.
+    Ingresses(&'static str),
+    /// None; why.
+    None(&'static str),
 }
 
 impl Annotation {
@@ -130,6 +143,7 @@ pub(crate) const fn annotation<T>(
         needs_flag: None,
         on_canary: false,
         unread: None,
+        policy: PolicyUse::Routes,
     })
 }
 
@@ -222,12 +236,26 @@ impl<T> Key<T, Annotation> {
         self
     }
 
+    /// A policy can have it for Ingresses alone.
+    pub(crate) const fn only_of_ingresses(mut self, why: &'static str) -> Self {
+        self.row.policy = PolicyUse::Ingresses(why);
+        self
+    }
+
+    /// No policy can have it.
+    pub(crate) const fn of_no_policy(mut self, why: &'static str) -> Self {
+        self.row.policy = PolicyUse::None(why);
+        self
+    }
+
     pub(crate) const fn not_yet(mut self) -> Self {
+        self.row.policy = PolicyUse::None("it is not honoured");
         self.row.entry.support = Support::NotYet;
         self
     }
 
     pub(crate) const fn inert(mut self) -> Self {
+        self.row.policy = PolicyUse::None("it has no effect");
         self.row.entry.support = Support::Inert;
         self
     }

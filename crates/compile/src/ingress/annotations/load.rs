@@ -19,9 +19,10 @@ pub(super) type Texts<'a> = BTreeMap<&'a str, &'a str>;
 const MAX_COMPARED: usize = 20;
 
 /// A reader with every annotation under the prefix.
-pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) -> Reader {
-    let mut reader = Reader::new(rules.prefix);
-    let texts = texts_of(rules, annotations);
+pub(super) fn load<'a>(rules: &Rules<'a>, annotations: &'a BTreeMap<String, String>) -> Reader {
+    let mut reader = Reader::new(rules.prefix).closing_with(rules.closed);
+    let mut texts = texts_of(rules, annotations);
+    let unusable = add_policies(&mut reader, rules, &mut texts);
     check_risk_and_words(&mut reader, rules, &texts);
     let mut rows = mentioned(texts.keys().copied());
     if canary::is_canary(rules, &texts) {
@@ -39,6 +40,9 @@ pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) ->
             }
         }
     }
+    for (row, reason) in unusable {
+        reader.reject_text(row, reason);
+    }
     let unknown = texts.keys().filter(|name| find(name).is_none());
     for (name, position) in unknown.zip(0..) {
         report_unknown(&mut reader, name, &texts, position < MAX_COMPARED);
@@ -53,6 +57,23 @@ pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) ->
         (!is_off).then(|| unhonoured(reader, row))
     });
     reader
+}
+
+/// Adds what policies say to the texts. Returns the annotations for which a policy has no usable text, and why.
+fn add_policies<'a>(
+    reader: &mut Reader,
+    rules: &Rules<'a>,
+    texts: &mut Texts<'a>,
+) -> Vec<(&'static Annotation, &'a str)> {
+    let mut unusable = Vec::new();
+    for value in rules.policies.all() {
+        reader.set_by_policy(value.row);
+        match &value.text {
+            Ok(text) => drop(texts.insert(value.row.entry.name, text)),
+            Err(reason) => unusable.push((value.row, &**reason)),
+        }
+    }
+    unusable
 }
 
 /// The names of the annotations that are there to protect the hosts or routes. Only hosts that are passed through need them.

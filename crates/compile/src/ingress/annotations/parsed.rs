@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use headgate_table::{Affinity, Balance, Cors, HostCiphers};
+use http::StatusCode;
 
 use super::{DEFAULT_PREFIX, Flag, Risk, load};
 use crate::ingress::closed::Denial;
@@ -27,6 +28,7 @@ use crate::ingress::family::tracing::Tracing;
 use crate::ingress::family::upstream_tls::UpstreamTls;
 use crate::ingress::family::{affinity, auth, balance, cors, firewall, log, tls};
 use crate::ingress::registry::{Problem, Validation};
+use crate::policies::{NO_VALUES, Values};
 
 /// The operator's rules for annotations.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +49,10 @@ pub(crate) struct Rules<'a> {
     pub(crate) flags: &'a [Flag],
     /// How many regular expressions of host names are compiled; the others are skipped with a warning.
     pub(crate) expressions: usize,
+    /// What policies say beside the annotations. An invalid value of theirs closes routes; it never refuses the object.
+    pub(crate) policies: &'a Values,
+    /// The status of routes that are closed.
+    pub(crate) closed: StatusCode,
 }
 
 impl Default for Rules<'_> {
@@ -60,6 +66,8 @@ impl Default for Rules<'_> {
             knows_location: false,
             flags: &[],
             expressions: usize::MAX,
+            policies: &NO_VALUES,
+            closed: StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

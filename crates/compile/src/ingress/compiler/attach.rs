@@ -4,6 +4,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 
 use super::*;
 use crate::ingress::family::errors;
+use crate::ingress::parsed::Reading;
 
 /// What changed Ingresses affect.
 #[derive(Default)]
@@ -19,8 +20,9 @@ pub(super) struct Touched {
 }
 
 impl Pass<'_> {
-    /// Reads the Ingresses that changed, or whose Secrets or ConfigMaps changed, or all.
+    /// Reads the Ingresses that changed, or whose Secrets, ConfigMaps or policies changed, or all.
     pub(super) fn ingresses(&mut self, changes: &Changes, all: bool) -> Touched {
+        self.state.recompiled.clear();
         let mut names: BTreeSet<Name> = BTreeSet::new();
         for object in &changes.objects {
             match object.kind {
@@ -31,11 +33,16 @@ impl Pass<'_> {
                 _ => {}
             }
         }
+        let of_policies = self.touched.of(Kind::Ingress);
+        names.extend(of_policies.map(|object| object.name.clone()));
         if all {
             names.extend(self.snapshot.names(Kind::Ingress).cloned());
             names.extend(self.state.attached.keys().cloned());
         }
         let mut touched = Touched::default();
+        if !self.policies.is_empty() {
+            self.state.recompiled = names.iter().map(ingress_ref).collect();
+        }
         for name in names {
             // With the weight of its expressions, others of its namespace may come to be served or not.
             let mut due = vec![name];
@@ -75,12 +82,22 @@ impl Pass<'_> {
         if !was_selected {
             touched.adopted.push(name.clone());
         }
-        let mut parsed = ParsedIngress::read(ingress, &self.state.settings, self.options);
+        let reading = Reading {
+            settings: &self.state.settings,
+            options: self.options,
+            values: &self.policies.of_ingress(name),
+            expressions: usize::MAX,
+        };
+        let mut parsed = ParsedIngress::read(ingress, reading);
         let mut findings = std::mem::take(&mut parsed.findings);
         let refused = parsed.annotations.refused.is_some();
         // The last good version gets a new policy too, because changed settings may protect it.
         let (served, status) = match former.as_ref().filter(|_| refused) {
-            Some(former) => (Some(former.ingress.clone()), IngressStatus::LastGood),
+            Some(former) => {
+                let with_values = former.ingress.with_values(reading).map(Arc::new);
+                let last = with_values.unwrap_or_else(|| former.ingress.clone());
+                (Some(last), IngressStatus::LastGood)
+            }
             None if refused => (None, IngressStatus::Refused),
             None => (Some(Arc::new(parsed)), IngressStatus::Served),
         };
@@ -139,8 +156,8 @@ impl Pass<'_> {
             certificates: &mut *self.certificates,
             plain_forwarding: &self.state.plain_forwarding,
         };
-        let built = policy::build(&ingress, &mut inputs, counters);
-        let page_finding = errors::finding(&ingress, self.options);
+        let built = policy::build(ingress.subject(), &mut inputs, counters);
+        let page_finding = errors::finding(ingress.subject(), self.options);
         let attached = Arc::new(AttachedIngress {
             ingress,
             policy: built.policy,
@@ -204,7 +221,7 @@ fn upstreams(attached: &AttachedIngress) -> impl Iterator<Item = UpstreamDraft> 
         transport: attached.transport.clone(),
     });
     let service = attached.ingress.annotations.external_auth.as_ref();
-    let pages = errors::own_upstream(&attached.ingress);
+    let pages = errors::own_upstream(attached.ingress.subject());
     let mirror = attached.ingress.annotations.mirror.as_ref();
     backends
         .chain(service.and_then(|service| service.service()))

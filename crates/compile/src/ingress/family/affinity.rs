@@ -20,7 +20,8 @@ keys! { Annotation {
     AFFINITY_CANARY_BEHAVIOR: CanaryBehavior =
         annotation("affinity-canary-behavior", types::one_of(),
             "On a canary: whether its choice follows the session (sticky) or is made for each request (legacy).")
-            .default("sticky").ingress().on_canary();
+            .default("sticky").ingress().on_canary()
+            .of_no_policy("it is for canary Ingresses; routes have weights and header matches");
     SESSION_COOKIE_NAME: String =
         annotation("session-cookie-name", types::chars(Class::Basic), "Name of the cookie.")
             .default("INGRESSCOOKIE").ingress().risk(Risk::Medium)

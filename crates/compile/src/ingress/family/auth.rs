@@ -145,8 +145,10 @@ keys! { Annotation {
         annotation("auth-snippet", types::RAW,
             "proxy_set_header directives for requests to auth-url; with others the routes respond with 503.")
             .setting(&settings::security::GLOBAL_AUTH_SNIPPET).risk(Risk::Critical)
-            .protects(Protection::Authentication);
+            .protects(Protection::Authentication)
+            .of_no_policy("it is text for nginx");
     ENABLE_GLOBAL_AUTH: bool =
         annotation("enable-global-auth", types::BOOL, "false exempts the Ingress from global-auth-url.")
-            .default("true");
+            .default("true")
+            .only_of_ingresses("global-auth-url is for Ingresses alone");
 } }

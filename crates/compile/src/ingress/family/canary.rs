@@ -8,6 +8,10 @@ use crate::ingress::registry::{
     Class, OnInvalid, Reader, When, differences, keys, parse_header_name, types,
 };
 
+/// Why no policy can have these.
+const OF_CANARIES: &str =
+    "it makes an Ingress a canary of others; routes have weights and header matches";
+
 keys! { Annotation {
     CANARY: bool =
         annotation("canary", types::BOOL,
@@ -16,29 +20,36 @@ keys! { Annotation {
             .differs(differences![
                 When::Sometimes =>
                     "Several canaries of one path all apply, and a canary splits its own hosts and paths only; in ingress-nginx the oldest applies, to every path of the primary Service port.",
-            ]);
+            ])
+            .of_no_policy(OF_CANARIES);
     CANARY_BY_HEADER: String =
         annotation("canary-by-header", types::chars(Class::Basic),
             "Header field: always selects the canary, never the primary; with any other value the next rule applies.")
-            .ingress().risk(Risk::Medium).needs(&[CANARY.row()]).on_canary();
+            .ingress().risk(Risk::Medium).needs(&[CANARY.row()]).on_canary()
+            .of_no_policy(OF_CANARIES);
     CANARY_BY_HEADER_VALUE: String =
         annotation("canary-by-header-value", types::spaced(Class::Basic),
             "Exact value of the header field that selects the canary.")
-            .ingress().risk(Risk::Medium).needs(&[CANARY.row(), CANARY_BY_HEADER.row()]).on_canary();
+            .ingress().risk(Risk::Medium).needs(&[CANARY.row(), CANARY_BY_HEADER.row()]).on_canary()
+            .of_no_policy(OF_CANARIES);
     CANARY_BY_HEADER_PATTERN: String =
         annotation("canary-by-header-pattern", types::chars(Class::Regex),
             "Regex for values of the header field that select the canary.")
-            .ingress().risk(Risk::Medium).needs(&[CANARY.row(), CANARY_BY_HEADER.row()]).on_canary();
+            .ingress().risk(Risk::Medium).needs(&[CANARY.row(), CANARY_BY_HEADER.row()]).on_canary()
+            .of_no_policy(OF_CANARIES);
     CANARY_BY_COOKIE: String =
         annotation("canary-by-cookie", types::chars(Class::Basic),
             "Cookie: always selects the canary, never the primary.")
-            .ingress().risk(Risk::Medium).needs(&[CANARY.row()]).on_canary();
+            .ingress().risk(Risk::Medium).needs(&[CANARY.row()]).on_canary()
+            .of_no_policy(OF_CANARIES);
     CANARY_WEIGHT: i64 =
         annotation("canary-weight", types::INT, "Share of the remaining requests that go to the canary.")
-            .default("0").ingress().needs(&[CANARY.row()]).on_canary();
+            .default("0").ingress().needs(&[CANARY.row()]).on_canary()
+            .of_no_policy(OF_CANARIES);
     CANARY_WEIGHT_TOTAL: i64 =
         annotation("canary-weight-total", types::INT, "Total of which the weight is a share; only values above 100 are used.")
-            .default("100").ingress().needs(&[CANARY.row()]).on_canary();
+            .default("100").ingress().needs(&[CANARY.row()]).on_canary()
+            .of_no_policy(OF_CANARIES);
 } }
 
 /// Which requests the canary gets, by these rules in this order: header, cookie, weight.

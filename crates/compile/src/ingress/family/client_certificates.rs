@@ -15,6 +15,10 @@ use crate::ingress::registry::{
 use crate::objects::Secret;
 use crate::{Kind as ObjectKind, Name, ObjectRef};
 
+/// Why policies of routes and Gateways cannot have these.
+const OF_GATEWAYS: &str =
+    "client certificates are for whole listeners; Gateways have spec.tls.frontend";
+
 keys! { Annotation {
     AUTH_TLS_SECRET: String =
         annotation("auth-tls-secret", types::chars(Class::Basic),
@@ -23,15 +27,18 @@ keys! { Annotation {
             .differs(differences![
                 When::Sometimes =>
                     "With a Secret without ca.crt the whole host responds with 403; ingress-nginx serves it without client certificates.",
-            ]);
+            ])
+            .only_of_ingresses(OF_GATEWAYS);
     AUTH_TLS_VERIFY_CLIENT: ClientDemand =
         annotation("auth-tls-verify-client", types::one_of::<ClientDemand>(),
             "Who needs a valid certificate; with off, none is requested.")
-            .default("on").risk(Risk::Medium).needs(&[AUTH_TLS_SECRET.row()]);
+            .default("on").risk(Risk::Medium).needs(&[AUTH_TLS_SECRET.row()])
+            .only_of_ingresses(OF_GATEWAYS);
     AUTH_TLS_VERIFY_DEPTH: i64 =
         annotation("auth-tls-verify-depth", types::INT,
             "Maximum number of intermediate certificates; 0 is 1.")
-            .default("1").needs(&[AUTH_TLS_SECRET.row()]);
+            .default("1").needs(&[AUTH_TLS_SECRET.row()])
+            .only_of_ingresses(OF_GATEWAYS);
     AUTH_TLS_ERROR_PAGE: String =
         annotation("auth-tls-error-page", types::chars(Class::ErrorPage),
             "URL that a client without a valid certificate is redirected to.")
@@ -39,11 +46,13 @@ keys! { Annotation {
             .differs(differences![
                 When::Starts(&["/", "@"]) =>
                     "A path or @name gives the page of 400; in ingress-nginx an internal redirect, past the check.",
-            ]);
+            ])
+            .only_of_ingresses(OF_GATEWAYS);
     AUTH_TLS_PASS_CERTIFICATE_TO_UPSTREAM: bool =
         annotation("auth-tls-pass-certificate-to-upstream", types::BOOL,
             "Passes the client certificate to the backend in ssl-client-cert.")
-            .default("false").refuses().needs(&[AUTH_TLS_SECRET.row()]);
+            .default("false").refuses().needs(&[AUTH_TLS_SECRET.row()])
+            .only_of_ingresses(OF_GATEWAYS);
     AUTH_TLS_MATCH_CN: String =
         annotation("auth-tls-match-cn", types::COMMON_NAME,
             "Regex that is searched in the subject of the client certificate; without a match, 403.")
@@ -51,7 +60,8 @@ keys! { Annotation {
             .differs(differences![
                 When::Without("auth-tls-secret") =>
                     "Without auth-tls-secret the whole host responds with 403; ingress-nginx ignores the annotation.",
-            ]);
+            ])
+            .only_of_ingresses(OF_GATEWAYS);
 } }
 
 /// The consequence in the message of a finding.

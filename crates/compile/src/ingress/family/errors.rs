@@ -10,9 +10,9 @@ use crate::build::service_port::FIRST_PORT;
 use crate::build::{ServicePort, Transport, UpstreamDraft};
 use crate::finding::{Finding, Severity};
 use crate::ingress::annotations::{Annotation, annotation};
-use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::registry::{OnInvalid, Reader, When, differences, keys, types};
 use crate::ingress::settings::{self, Settings};
+use crate::ingress::subject::Subject;
 
 keys! { Annotation {
     CUSTOM_HTTP_ERRORS: Vec<StatusCode> =
@@ -28,7 +28,7 @@ keys! { Annotation {
             .default("false").needs(&[CUSTOM_HTTP_ERRORS.row()]);
 } }
 
-/// The error pages of an Ingress, which replace those of the settings.
+/// The error pages of an object, which replace those of the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnErrors {
     statuses: Vec<StatusCode>,
@@ -77,25 +77,25 @@ impl GlobalErrors {
     }
 }
 
-/// The error pages of the routes of one Ingress.
+/// The error pages of the routes of one object.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RoutePages {
-    /// Routes that lead to a Service of the Ingress.
+    /// Routes that lead to a Service of the object.
     pub(crate) declared: Option<Arc<ErrorPages>>,
     /// The root that leads to the default backend.
     pub(crate) unmatched: Option<Arc<ErrorPages>>,
 }
 
 impl RoutePages {
-    /// The pages of `ingress`. `signs_in`: a 401 leads to a sign-in page, which excludes the pages of the settings.
+    /// The pages of `subject`. `signs_in`: a 401 leads to a sign-in page, which excludes the pages of the settings.
     pub(crate) fn of(
-        ingress: &ParsedIngress,
+        subject: Subject<'_>,
         signs_in: bool,
         settings: &Settings,
         options: &Options,
     ) -> Self {
         let global = &settings.errors;
-        let Some(own) = &ingress.annotations.errors else {
+        let Some(own) = &subject.annotations.errors else {
             let sign_in = || ErrorPages::new(Vec::new(), true, []);
             let pages = match signs_in {
                 true => global.upstreams().then(|| Arc::new(sign_in())),
@@ -116,30 +116,30 @@ impl RoutePages {
         };
         let default = || default_source(options);
         Self {
-            declared: pages(own_source(ingress).into_iter().chain(default()).collect()),
+            declared: pages(own_source(subject).into_iter().chain(default()).collect()),
             unmatched: pages(default().collect()),
         }
     }
 }
 
-/// The upstream of the error pages of `ingress`: the Service of `default-backend`, always in plain text.
-pub(crate) fn own_upstream(ingress: &ParsedIngress) -> Option<UpstreamDraft> {
-    ingress.annotations.errors.as_ref()?;
+/// The upstream of the error pages of `subject`: the Service of `default-backend`, always in plain text.
+pub(crate) fn own_upstream(subject: Subject<'_>) -> Option<UpstreamDraft> {
+    subject.annotations.errors.as_ref()?;
     Some(UpstreamDraft {
-        port: ingress.fallback()?.service_port(&ingress.name.namespace),
+        port: subject.fallback()?,
         transport: Transport::default(),
     })
 }
 
-/// The finding if nothing has pages for the list of `ingress`.
-pub(crate) fn finding(ingress: &ParsedIngress, options: &Options) -> Option<Finding> {
+/// The finding if nothing has pages for the list of `subject`.
+pub(crate) fn finding(subject: Subject<'_>, options: &Options) -> Option<Finding> {
     const MESSAGE: &str = "responses are not replaced: pages come from the Service of the annotation default-backend or of \
         --default-backend-service, and there is neither";
-    ingress.annotations.errors.as_ref()?;
-    let known = ingress.fallback().is_some() || options.default_backend.is_some();
+    subject.annotations.errors.as_ref()?;
+    let known = subject.fallback().is_some() || options.default_backend.is_some();
     let name = CUSTOM_HTTP_ERRORS.entry().name;
-    let finding = || ingress.annotation_finding(Severity::Warning, name, MESSAGE.to_owned());
-    (!known && !ingress.is_canary()).then(finding)
+    let finding = || subject.annotation_finding(Severity::Warning, name, MESSAGE.to_owned());
+    (!known && subject.annotations.canary.is_none()).then(finding)
 }
 
 /// The same for the list of the settings, as a message about the key.
@@ -153,8 +153,8 @@ pub(crate) fn global_problem(
     missing.then(|| (key, MESSAGE.to_owned()))
 }
 
-fn own_source(ingress: &ParsedIngress) -> Option<UpstreamKey> {
-    own_upstream(ingress).map(|upstream| upstream.key())
+fn own_source(subject: Subject<'_>) -> Option<UpstreamKey> {
+    own_upstream(subject).map(|upstream| upstream.key())
 }
 
 fn default_source(options: &Options) -> impl Iterator<Item = UpstreamKey> {

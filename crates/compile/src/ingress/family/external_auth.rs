@@ -123,6 +123,11 @@ impl ExternalAuth {
         }
     }
 
+    /// Whether the service is at the host of the request.
+    pub(crate) fn is_at_host(&self) -> bool {
+        self.at_host
+    }
+
     /// The upstream of the service, if it is that of a Service port.
     pub(crate) fn service(&self) -> Option<UpstreamDraft> {
         self.address.service()

@@ -9,9 +9,9 @@ use headgate_table::{IpSet, ResponseRate, Slot};
 use ipnet::IpNet;
 
 use crate::ingress::annotations::{Annotation, annotation};
-use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::registry::{Key, Protection, Reader, When, differences, keys, types};
 use crate::ingress::settings;
+use crate::ingress::subject::Subject;
 
 keys! { Annotation {
     LIMIT_RPS: i64 =
@@ -109,10 +109,10 @@ impl Limits {
         limited.then_some(limits)
     }
 
-    /// The limits of `ingress`. `slot` has the counters of its former version.
-    pub(crate) fn policy(&self, ingress: &ParsedIngress, slot: Option<Slot>) -> Arc<table::Limits> {
+    /// The limits of `subject`. `slot` has the counters of its former version.
+    pub(crate) fn policy(&self, subject: Subject<'_>, slot: Option<Slot>) -> Arc<table::Limits> {
         Arc::new(table::Limits {
-            id: format!("{}/{}", ingress.name, ingress.uid).into(),
+            id: format!("{}/{}", subject.name, subject.uid).into(),
             per_second: self.per_second,
             per_minute: self.per_minute,
             connections: self.connections,

@@ -9,27 +9,36 @@ use crate::ingress::registry::{
 };
 use crate::ingress::settings;
 
+/// Why policies of routes cannot have these.
+const OF_ROUTES: &str = "routes have the filter RequestRedirect";
+
 keys! { Annotation {
     SSL_REDIRECT: bool =
         annotation("ssl-redirect", types::BOOL, "Redirects http to https when the host has a certificate.")
-            .setting(&settings::redirects::SSL_REDIRECT);
+            .setting(&settings::redirects::SSL_REDIRECT)
+            .only_of_ingresses(OF_ROUTES);
     FORCE_SSL_REDIRECT: bool =
         annotation("force-ssl-redirect", types::BOOL,
             "Redirects http to https even without a certificate for the host.")
-            .setting(&settings::redirects::FORCE_SSL_REDIRECT).risk(Risk::Medium);
+            .setting(&settings::redirects::FORCE_SSL_REDIRECT).risk(Risk::Medium)
+            .only_of_ingresses(OF_ROUTES);
     PRESERVE_TRAILING_SLASH: bool =
         annotation("preserve-trailing-slash", types::BOOL, "Keeps the final slash in the redirect to https.")
-            .setting(&settings::redirects::PRESERVE_TRAILING_SLASH).risk(Risk::Medium);
+            .setting(&settings::redirects::PRESERVE_TRAILING_SLASH).risk(Risk::Medium)
+            .only_of_ingresses(OF_ROUTES);
     USE_PORT_IN_REDIRECTS: bool =
         annotation("use-port-in-redirects", types::BOOL, "Adds the https listening port to the redirect to https.")
-            .setting(&settings::redirects::USE_PORT_IN_REDIRECTS);
+            .setting(&settings::redirects::USE_PORT_IN_REDIRECTS)
+            .only_of_ingresses(OF_ROUTES);
     RELATIVE_REDIRECTS: bool =
         annotation("relative-redirects", types::BOOL, "Redirects of the proxy itself have only a path in Location.")
-            .setting(&settings::redirects::RELATIVE_REDIRECTS).refuses();
+            .setting(&settings::redirects::RELATIVE_REDIRECTS).refuses()
+            .only_of_ingresses(OF_ROUTES);
     PERMANENT_REDIRECT: String =
         annotation("permanent-redirect", types::chars(Class::Url),
             "Redirects every request to this URL.")
-            .risk(Risk::Medium).refuses().unread_beside(TEMPORAL_REDIRECT.row());
+            .risk(Risk::Medium).refuses().unread_beside(TEMPORAL_REDIRECT.row())
+            .only_of_ingresses(OF_ROUTES);
     PERMANENT_REDIRECT_CODE: i64 =
         annotation("permanent-redirect-code", types::INT,
             "Status of permanent-redirect, 300 to 308; any other number is 301.")
@@ -37,19 +46,23 @@ keys! { Annotation {
             .differs(differences![
                 When::Is(&["300", "305", "306"]) =>
                     "Location, and no body; ingress-nginx sends no Location for 300, 305 and 306, and the URL as the body.",
-            ]);
+            ])
+            .only_of_ingresses(OF_ROUTES);
     TEMPORAL_REDIRECT: String =
         annotation("temporal-redirect", types::chars(Class::Url),
             "Redirects every request temporarily to this http or https URL; takes precedence over permanent-redirect.")
-            .risk(Risk::Medium).refuses();
+            .risk(Risk::Medium).refuses()
+            .only_of_ingresses(OF_ROUTES);
     TEMPORAL_REDIRECT_CODE: i64 =
         annotation("temporal-redirect-code", types::INT,
             "Status of temporal-redirect, 300 to 307; any other number is 302.")
-            .default("302").refuses().unread_without(TEMPORAL_REDIRECT.row());
+            .default("302").refuses().unread_without(TEMPORAL_REDIRECT.row())
+            .only_of_ingresses(OF_ROUTES);
     FROM_TO_WWW_REDIRECT: bool =
         annotation("from-to-www-redirect", types::BOOL,
             "Redirects www.HOST to HOST, or HOST to www.HOST if the host of the rule is www.HOST.")
-            .default("false").refuses();
+            .default("false").refuses()
+            .only_of_ingresses(OF_ROUTES);
 } }
 
 /// Redirects.

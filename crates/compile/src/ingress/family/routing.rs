@@ -24,13 +24,16 @@ keys! { Annotation {
             .differs(differences![
                 When::Sometimes =>
                     "Constructs of PCRE that only it has are refused, each with a finding; a path that does not compile is not served, where ingress-nginx stops reloading.",
-            ]);
+            ])
+            .of_no_policy("it says what the paths of an Ingress are; routes have paths of type RegularExpression");
     APP_ROOT: String =
         annotation("app-root", types::APP_ROOT, "Redirects / of the host to this path with 302.")
-            .risk(Risk::Medium);
+            .risk(Risk::Medium)
+            .only_of_ingresses("routes have the filter RequestRedirect");
     SERVER_ALIAS: Vec<String> =
         annotation("server-alias", types::SERVER_NAMES, "Further names of the host; ~ starts a regex.")
-            .ingress().risk(Risk::High).refuses();
+            .ingress().risk(Risk::High).refuses()
+            .of_no_policy("it adds names to a host; routes have spec.hostnames");
     DEFAULT_BACKEND: String =
         annotation("default-backend", types::SERVICE,
             "Service of the same namespace that gets requests when the backend has no endpoints, and has the pages of custom-http-errors.")

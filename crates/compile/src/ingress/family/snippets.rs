@@ -17,11 +17,13 @@ keys! { Annotation {
     CONFIGURATION_SNIPPET: String =
         annotation("configuration-snippet", types::RAW,
             "nginx directives of the location: a subset is honoured; with others that could restrict access the routes respond with 503.")
-            .risk(Risk::Critical).protects(Protection::Routes);
+            .risk(Risk::Critical).protects(Protection::Routes)
+            .of_no_policy("it is text for nginx");
     SERVER_SNIPPET: String =
         annotation("server-snippet", types::RAW,
             "nginx directives of the host: a subset is honoured; with others that could restrict access the host responds with 503.")
-            .ingress().risk(Risk::Critical).protects(Protection::Routes);
+            .ingress().risk(Risk::Critical).protects(Protection::Routes)
+            .of_no_policy("it is text for nginx");
     STREAM_SNIPPET: String =
         annotation("stream-snippet", types::RAW, "Raw nginx text for TCP and UDP; no HTTP route depends on it.")
             .ingress().risk(Risk::Critical).not_yet();

@@ -14,16 +14,19 @@ keys! { Annotation {
             .differs(differences![
                 When::Set =>
                     "Only suites of TLS 1.2 with ECDHE and AEAD; other members are skipped, with a finding.",
-            ]);
+            ])
+            .only_of_ingresses("cipher suites are for whole hosts, which routes of several objects share");
     SSL_PREFER_SERVER_CIPHERS: bool =
         annotation("ssl-prefer-server-ciphers", types::BOOL,
             "The server's order of cipher suites takes precedence.")
-            .default("true").ingress();
+            .default("true").ingress()
+            .only_of_ingresses("cipher suites are for whole hosts, which routes of several objects share");
     SSL_PASSTHROUGH: bool =
         annotation("ssl-passthrough", types::BOOL,
             "Forwards TLS connections of the host to the backend undecrypted; needs --enable-ssl-passthrough.")
             .default("false").ingress().refuses().protects(Protection::Routes)
-            .needs_flag(Flag::SslPassthrough);
+            .needs_flag(Flag::SslPassthrough)
+            .of_no_policy("it is for whole hosts; TLSRoutes pass connections through");
 } }
 
 /// Whether TLS connections of the hosts are passed through.

@@ -56,7 +56,7 @@ impl<'a, 's> HostPages<'a, 's> {
             }
             _ => {
                 let (settings, options) = (self.settings, self.options);
-                let pages = RoutePages::of(&attached.ingress, signs_in, settings, options);
+                let pages = RoutePages::of(attached.ingress.subject(), signs_in, settings, options);
                 &self.last.insert((attached, signs_in, pages)).2
             }
         };

@@ -132,7 +132,7 @@ impl<'a> HostSnippets<'a> {
         if self.own.is_none() {
             return (attached.policy.clone(), attached.undefined.clone());
         }
-        let mut built = of_routes::build(&attached.ingress, inputs.settings, self.own);
+        let mut built = of_routes::build(attached.ingress.subject(), inputs.settings, self.own);
         let undefined = Undefined::of(&mut built).map(Arc::new);
         let access = &attached.ingress.annotations.access;
         let rules = access.with_rules(
@@ -197,7 +197,7 @@ fn build(own: Option<(&AttachedIngress, &Snippet)>, inputs: &Inputs<'_>) -> Buil
     if all.is_empty() {
         return BuiltHost::default();
     }
-    let owner = own.map(|(owner, _)| &*owner.ingress);
+    let owner = own.map(|(owner, _)| owner.ingress.subject());
     let names = of_routes::names(owner, settings, snippet);
     let http: Vec<&Snippet> = settings.snippets.http.iter().collect();
     let blocks = Blocks {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use headgate_table::{BackendProtocol, Closed, ConnectionHeader, Forwarding, Slot, UpstreamTls};
+use http::StatusCode;
 
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::Denial;
@@ -14,21 +15,18 @@ use crate::ingress::settings::Settings;
 use crate::ingress::snippet::{
     self, Around, Blocks, Built, Forward, Names, Refusal, Remark, Snippet,
 };
+use crate::ingress::subject::Subject;
 
-/// What the routes of `ingress` do by snippets; `server` is that of the host, if it is known.
-pub(crate) fn build(
-    ingress: &ParsedIngress,
-    settings: &Settings,
-    server: Option<&Snippet>,
-) -> Built {
-    let own = ingress.annotations.snippets.as_deref();
+/// What the routes of `subject` do by snippets; `server` is that of the host, if it is known.
+pub(crate) fn build(subject: Subject<'_>, settings: &Settings, server: Option<&Snippet>) -> Built {
+    let annotations = subject.annotations;
+    let own = annotations.snippets.as_deref();
     let own = own.and_then(|own| own.configuration.as_ref());
-    let external = ingress.annotations.external_auth.is_some()
-        || (settings.global_auth.is_some() && ingress.annotations.global_auth != Some(false));
+    let external = annotations.external_auth.is_some()
+        || (settings.global_auth.is_some() && annotations.global_auth != Some(false));
     let around = Around {
         adds_fields: external,
-        grpc: ingress
-            .annotations
+        grpc: annotations
             .proxy
             .protocol
             .is_some_and(BackendProtocol::is_grpc),
@@ -37,7 +35,7 @@ pub(crate) fn build(
     of_location(
         (own, server),
         around,
-        (settings, &names(Some(ingress), settings, server)),
+        (settings, &names(Some(subject), settings, server)),
     )
 }
 
@@ -101,20 +99,20 @@ pub(crate) fn around(settings: &Settings) -> Around<'_> {
     }
 }
 
-/// The variables that snippets of `ingress`, of its host and of the settings define. `server` is the snippet that the host has,
+/// The variables that snippets of `subject`, of its host and of the settings define. `server` is the snippet that the host has,
 /// which may be that of another Ingress.
 pub(crate) fn names(
-    ingress: Option<&ParsedIngress>,
+    subject: Option<Subject<'_>>,
     settings: &Settings,
     server: Option<&Snippet>,
 ) -> Names {
     let mut names = Names::new(settings.data_plane.location);
-    let own = ingress.and_then(|ingress| ingress.annotations.snippets.as_deref());
+    let own = subject.and_then(|subject| subject.annotations.snippets.as_deref());
     let own = own.and_then(|own| own.configuration.as_ref());
     let own = own.into_iter().chain(server);
     own.chain(settings.snippets.all())
         .for_each(|snippet| names.add(snippet));
-    let hosts = ingress.into_iter().flat_map(|ingress| &ingress.hosts);
+    let hosts = subject.into_iter().flat_map(|subject| subject.hosts);
     let paths = hosts.flat_map(|host| &host.paths);
     paths.for_each(|rule| names.add_path(&rule.path));
     names.add_maps(&settings.data_plane.maps);
@@ -148,10 +146,12 @@ impl Undefined {
     /// The findings about the annotation of `ingress` on `host`; those about the settings are findings of these.
     pub(crate) fn findings(&self, ingress: &ParsedIngress, host: &str) -> Vec<Finding> {
         let annotation = CONFIGURATION_SNIPPET.entry().name;
+        let status = StatusCode::SERVICE_UNAVAILABLE;
         let own = self.remarks.iter().filter(|remark| remark.key.is_none());
         let remarks = own.map(|remark| (remark.severity, remark.message.clone()));
         let closed = self.closed.iter().filter(|closed| closed.key.is_none());
-        let closed = closed.map(|closed| (Severity::Error, Denial::message(&closed.reason)));
+        let closed =
+            closed.map(|closed| (Severity::Error, Denial::message(&closed.reason, status)));
         let at_host = |message: String| match ingress.hosts.len() {
             0 | 1 => message,
             _ => format!("host {host}: {message}"),

@@ -9,6 +9,8 @@ use std::fmt::Display;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::value::{excerpt, printable};
 use super::{Entry, FromValue, Key, OnInvalid, Problem, Protection, Support, Validation, Value};
 use crate::Severity;
@@ -25,6 +27,10 @@ pub(crate) struct Reader<R = Annotation> {
     problems: Vec<Problem>,
     denied: Option<Denial>,
     refused: Option<String>,
+    /// Entries that policies set: these cannot refuse an object.
+    of_policies: Vec<&'static str>,
+    /// The status of routes that are closed.
+    closed: StatusCode,
     rows: PhantomData<fn() -> R>,
 }
 
@@ -56,8 +62,27 @@ impl<R: AsRef<Entry> + 'static> Reader<R> {
             problems: Vec::new(),
             denied: None,
             refused: None,
+            of_policies: Vec::new(),
+            closed: StatusCode::SERVICE_UNAVAILABLE,
             rows: PhantomData,
         }
+    }
+
+    /// With this status of routes that are closed; by default 503.
+    pub(crate) fn closing_with(self, closed: StatusCode) -> Self {
+        Self { closed, ..self }
+    }
+
+    /// Notes that a policy has the entry: what is wrong with it closes the routes where it would refuse the object.
+    pub(crate) fn set_by_policy(&mut self, row: &'static R) {
+        self.of_policies.push(row.as_ref().name);
+    }
+
+    /// Rejects an entry that has no text.
+    pub(crate) fn reject_text(&mut self, row: &'static R, reason: &str) {
+        let entry = row.as_ref();
+        self.invalid.push(entry.name);
+        self.reject_entry(entry, entry.on_invalid, reason);
     }
 
     /// Parses one text. An empty text counts as absent.
@@ -102,7 +127,7 @@ impl<R: AsRef<Entry> + 'static> Reader<R> {
                 continue;
             }
             if let Some(Unhonoured { reason, advice }) = describe(self, row) {
-                let message = format!("{}; {advice}", Denial::message(reason));
+                let message = format!("{}; {advice}", Denial::message(reason, self.closed));
                 self.deny(row.as_ref(), true, reason);
                 self.report(row.as_ref().name, Severity::Error, message);
             }
@@ -158,7 +183,7 @@ impl<R: AsRef<Entry>> Reader<R> {
     /// Closes the routes with 503, and says what would be right.
     pub(crate) fn close_with_advice<T>(&mut self, key: &Key<T, R>, reason: &str, advice: &str) {
         self.deny(key.entry(), true, reason);
-        let message = format!("{}; {advice}", Denial::message(reason));
+        let message = format!("{}; {advice}", Denial::message(reason, self.closed));
         self.report(key.entry().name, Severity::Error, message);
     }
 
@@ -204,6 +229,11 @@ impl<R: AsRef<Entry>> Reader<R> {
 
     /// Refuses the whole object because of a name that is spelled as in the object; the first reason is kept.
     pub(crate) fn refuse(&mut self, name: &str, reason: &str) {
+        if self.of_policies.contains(&name) {
+            Denial::add(&mut self.denied, name, reason, false);
+            self.report(name, Severity::Error, Denial::message(reason, self.closed));
+            return;
+        }
         self.refused
             .get_or_insert_with(|| printable(format!("{name}: {reason}")));
         let message = format!(
@@ -224,7 +254,8 @@ impl<R: AsRef<Entry>> Reader<R> {
 
     fn close_entry(&mut self, entry: &Entry, is_valid: bool, reason: &str) {
         self.deny(entry, is_valid, reason);
-        self.report(entry.name, Severity::Error, Denial::message(reason));
+        let message = Denial::message(reason, self.closed);
+        self.report(entry.name, Severity::Error, message);
     }
 
     /// Paths that are exempt from authentication stay open only if nothing but authentication is missing; it is unknown what an

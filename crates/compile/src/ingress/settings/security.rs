@@ -174,7 +174,10 @@ pub(super) fn firewall(source: &mut Source<'_>) -> Option<Denial> {
         return None;
     }
     let Unhonoured { reason, advice } = firewall::NO_FIREWALL;
-    let message = format!("{}; {advice}", Denial::message(reason));
+    let message = format!(
+        "{}; {advice}",
+        Denial::message(reason, StatusCode::SERVICE_UNAVAILABLE)
+    );
     source.error(&ENABLE_MODSECURITY, message);
     let mut denial = None;
     Denial::add(&mut denial, ENABLE_MODSECURITY.row().name, reason, false);

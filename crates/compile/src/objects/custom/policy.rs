@@ -1,4 +1,4 @@
-//! BackendTLSPolicies.
+//! BackendTLSPolicies, and the targets of policies.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub struct PolicyTargetRef {
     pub kind: String,
     /// Name of the object.
     pub name: String,
-    /// Of a Service: the name of a port.
+    /// Of a Service: the name of a port; of a Gateway: of a listener; of a route: of a rule.
     pub section_name: Option<String>,
 }
 
