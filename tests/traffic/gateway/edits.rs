@@ -50,8 +50,14 @@ fn cases() -> [(&'static str, Value); 5] {
     ]
 }
 
-/// What a request to a path has, and what becomes of it.
-const EXPECTED: [(&str, &[(&str, &str)], &[(&str, &[&str])]); 7] = [
+/// A path, the fields of a request to it, and those that the backend receives.
+type Edited = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [(&'static str, &'static [&'static str])],
+);
+
+const EXPECTED: [Edited; 7] = [
     ("/set", &[], &[("x-header-set", &["set-overwrites-values"])]),
     (
         "/set",

@@ -62,8 +62,11 @@ pub(super) fn outcome(client: &mut Http2, request: http::Request<Full<Bytes>>) -
     response.field("x-name").unwrap_or_default().to_owned()
 }
 
+/// Host, path and fields of a call, and its outcome.
+type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
+
 #[track_caller]
-fn check(running: &Running, cases: &[(&str, &str, &[(&str, &str)], &str)]) {
+fn check(running: &Running, cases: &[Case<'_>]) {
     let mut client = Http2::clear(running.at(PORT));
     for (host, path, fields, expected) in cases {
         let found = outcome(&mut client, call(host, path, fields));

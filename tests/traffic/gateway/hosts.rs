@@ -184,11 +184,11 @@ fn gateway_http_listener_isolation() {
     cluster = cluster.gateway("gw", &[0, 1, 2, 3].map(|index| listener(index, PORT)));
     // The same with the names of routes.
     cluster = cluster.gateway("named", &[0, 1, 2, 3].map(|index| listener(index, 8081)));
-    for index in 0..4 {
+    for (index, host) in hosts.iter().enumerate() {
         let section = format!("l{index}");
         let on = |gateway: &str| json!([{ "name": gateway, "sectionName": section }]);
         let path = format!("/p{index}");
-        let own: Vec<&str> = vec![hosts[index]];
+        let own: Vec<&str> = vec![host];
         cluster = cluster
             .object(
                 "HTTPRoute",

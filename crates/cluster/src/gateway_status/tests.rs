@@ -63,7 +63,7 @@ fn foreign_conditions_entries_and_fields_stay_and_own_ones_that_are_not_desired_
         "future": 1,
         "parents": [
             entry(OWN, "gone", &[]),
-            other.clone(),
+            other,
             entry(OWN, "gate", &[foreign.clone(), at(condition("PartiallyInvalid", "True", 1), BEFORE)]),
         ],
     });
@@ -72,7 +72,7 @@ fn foreign_conditions_entries_and_fields_stay_and_own_ones_that_are_not_desired_
     let accepted = at(condition("Accepted", "True", 1), NOW);
     assert_eq!(
         after,
-        json!({"future": 1, "parents": [other.clone(), entry(OWN, "gate", &[foreign, accepted])]})
+        json!({"future": 1, "parents": [other, entry(OWN, "gate", &[foreign, accepted])]})
     );
     // Without a status, the entries go.
     let object = ObjectRef {
