@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use headgate_compile::{EndpointOptions, Name, Namespaces};
+use headgate_compile::{EndpointOptions, GatewayOptions, Name, Namespaces};
 
 use super::*;
 use crate::config::WebhookCertificate;
@@ -53,6 +53,21 @@ fn refused(line: &str) -> String {
 }
 
 #[test]
+fn a_cluster_is_served_with_gateways_where_a_flag_says_so() {
+    let gateway = |flags| controller(flags).serving.options.gateway;
+    assert_eq!(gateway(""), None);
+    let own = gateway("--enable-gateway-api --gateway-controller-name=example.com/own").unwrap();
+    assert_eq!(&*own.controller, "example.com/own");
+    assert_eq!(own.ports, None, "without a Service of the controller");
+    let published = "--enable-gateway-api --publish-service=infra/headgate";
+    let ports = gateway(published).unwrap().ports;
+    let record = Name::new("ingress", "ingress-controller-leader-gateway-ports");
+    assert_eq!(ports, Some(record));
+    let none = format!("{published} --gateway-port-range=none");
+    assert_eq!(gateway(&none).unwrap().ports, None);
+}
+
+#[test]
 fn the_parser_is_consistent() {
     Args::command().debug_assert();
 }
@@ -74,6 +89,7 @@ fn defaults_are_those_of_ingress_nginx() {
             ..Default::default()
         },
         explain_unserved: true,
+        gateway: Some(GatewayOptions::default()),
         ..Default::default()
     };
     assert_eq!(format!("{:?}", serving.options), format!("{defaults:?}"));

@@ -18,6 +18,7 @@ mod clients;
 mod compression;
 mod conditions;
 mod endpoint_address;
+mod field_edits;
 mod host;
 mod host_script;
 mod hosts;
@@ -58,6 +59,7 @@ pub use clients::{
 pub use compression::{Coder, Coding, Compression, MediaTypes};
 pub use conditions::{ConditionInput, Conditions, TextMatch};
 pub use endpoint_address::may_be_endpoint;
+pub use field_edits::{FieldEdit, FieldEdits};
 pub use host::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostCiphers, HostTls, RegexName};
 pub use host_script::{HostLocation, HostScript, LocationMatch};
 pub use hosts::VirtualHosts;
@@ -88,8 +90,8 @@ pub use settings::{
 pub use shared_map::SharedMap;
 pub use slot::Slot;
 pub use split::{
-    Alternative, Alternatives, Arm, Backend, BackendFilters, FieldEdit, FieldEdits, HeaderTest,
-    Pick, Rule, RuleInput, RuleTest, Split, Unavailable,
+    Alternative, Alternatives, Arm, Backend, BackendFilters, HeaderTest, Pick, Rule, RuleInput,
+    RuleTest, Split, Unavailable,
 };
 pub use status_set::StatusSet;
 pub use stream::{StreamRoute, StreamSettings, UdpListener};

@@ -124,7 +124,7 @@ pub enum HttpsRedirect {
 /// Whose rules of cross-origin resource sharing apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CorsRules {
-    /// Those of ingress-nginx: every response has all fields.
+    /// Those of nginx: every response has all fields.
     Nginx(Cors),
     /// Those of the Fetch standard: responses to preflights say what is allowed, other responses only that it is.
     Fetch(FetchCors),

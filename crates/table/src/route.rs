@@ -81,7 +81,7 @@ pub enum Target {
 pub struct Closed {
     /// The reason for the operator; never sent to clients.
     pub reason: Arc<str>,
-    /// The status of every response: 503 for Ingresses, 500 for routes of the Gateway API.
+    /// The status of every response.
     pub status: StatusCode,
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, StatusCode};
 
-use crate::{Mirror, Pattern, UpstreamKey};
+use crate::{FieldEdits, Mirror, Pattern, UpstreamKey};
 
 /// A primary backend, alternatives that get a share of its requests, and a fallback.
 ///
@@ -118,30 +118,6 @@ pub struct BackendFilters {
     pub response: FieldEdits,
     /// Services that get copies of requests, besides that of the policy.
     pub mirrors: Box<[Arc<Mirror>]>,
-}
-
-/// Edits of header fields, in the order in which they are made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FieldEdits(pub Box<[FieldEdit]>);
-
-/// An edit of header fields.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FieldEdit {
-    /// Replaces all fields of its name.
-    Set(HeaderName, HeaderValue),
-    /// Is appended to the fields of its name.
-    Add(HeaderName, HeaderValue),
-    /// Removes all fields of this name.
-    Remove(HeaderName),
-}
-
-impl FieldEdit {
-    /// The name of the fields that it is about.
-    pub fn name(&self) -> &HeaderName {
-        match self {
-            Self::Set(name, _) | Self::Add(name, _) | Self::Remove(name) => name,
-        }
-    }
 }
 
 /// The parts of a request that rules need.
