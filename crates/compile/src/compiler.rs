@@ -70,8 +70,9 @@ pub fn compile(
     for key in touched_upstreams(ingresses.builder, changes, all) {
         let draft = ingresses.builder.upstream(&key);
         if draft.is_some_and(|draft| draft.transport.pool().is_some()) {
-            gateway::upstream(key, &compiled.gateway, &mut ingresses);
+            gateway::upstream(key, &mut compiled.gateway, &mut ingresses);
         } else {
+            compiled.gateway.forget_upstream(&key);
             ingresses.upstream(key);
         }
     }
@@ -113,6 +114,7 @@ pub fn compile(
     policies::report(&mut reports, &touched, changes);
     table.set_listeners(listeners);
     table.set_udp_listeners(udp);
+    compiled.gateway.report(&mut compiled.findings);
     table.generation += 1;
     compiled.table = Arc::new(table);
     compiled

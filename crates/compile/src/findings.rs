@@ -15,6 +15,8 @@ use crate::objects::Protocol;
 pub(crate) enum Source {
     Settings,
     Object(ObjectRef),
+    /// The status of an object.
+    Status(ObjectRef),
     Host(Arc<str>),
     Upstream(Arc<str>),
     Alias(Arc<str>),

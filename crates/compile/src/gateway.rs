@@ -10,6 +10,7 @@ mod class;
 mod compiler;
 mod condition;
 mod conflicts;
+mod findings;
 mod frontend;
 mod grants;
 mod grpc;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use headgate_table::{
     AppRoot, BackendFilters, Closed, Conditions, ErrorPages, HostCiphers, HostClients, HostScript,
-    HostTls, HttpsRedirect, PathKind, Pattern, Policy, Rewrite, Rule, Unavailable,
+    HostTls, HttpsRedirect, PathKind, Pattern, Policy, Rewrite, Rule, Unavailable, UpstreamKey,
 };
 use http::StatusCode;
 use smallvec::SmallVec;
@@ -198,6 +198,16 @@ pub enum BehaviourDraft {
     },
 }
 
+impl BackendDraft {
+    /// The key of its upstream; `None` for a fixed status.
+    pub fn upstream(&self) -> Option<UpstreamKey> {
+        match &self.arm {
+            ArmDraft::Service(port, transport) => Some(port.id().upstream(transport)),
+            ArmDraft::Status(_) => None,
+        }
+    }
+}
+
 impl SplitDraft {
     /// All requests go to `primary`.
     pub fn new(primary: BackendDraft) -> Self {
@@ -209,6 +219,13 @@ impl SplitDraft {
             fallback: None,
             independent: false,
         }
+    }
+
+    /// All backends, the primary first and the fallback last.
+    pub fn backends(&self) -> impl Iterator<Item = &BackendDraft> {
+        let others = self.alternatives.iter().map(|other| &other.backend);
+        let all = std::iter::once(&self.primary).chain(others);
+        all.chain(&self.fallback)
     }
 
     /// Each backend has its weight of the sum of weights, whether or not others have endpoints. `None` without weights.

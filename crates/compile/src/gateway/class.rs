@@ -13,6 +13,9 @@ use crate::{Kind, Snapshot};
 /// Newest minor version of the Gateway API whose CRDs are known, of major version 1.
 const NEWEST: u32 = 6;
 
+/// Why no version of the CRDs is supported where nothing is known of them.
+pub(super) const UNKNOWN_VERSION: &str = "the version of the installed CRDs is not known";
+
 /// In which channel of the CRDs the fields of a feature are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Channel {
@@ -111,7 +114,7 @@ impl Definitions {
     fn version_problem(&self) -> Option<Problem> {
         let unsupported = |message| Some(Problem::new("UnsupportedVersion", message));
         if self.0.is_empty() {
-            return unsupported("the version of the installed CRDs is not known".to_owned());
+            return unsupported(UNKNOWN_VERSION.to_owned());
         }
         let unknown = self
             .0

@@ -36,10 +36,11 @@ use crate::{Changes, Kind, Name, ObjectRef, Options, Snapshot};
 pub(crate) use self::places::{OtherSockets, Placement};
 
 /// Builds an upstream of routes of the Gateway API: HeadgatePolicies configure it, else the settings of the process.
-pub(crate) fn upstream(key: UpstreamKey, state: &State, pass: &mut ingress::Pass<'_>) {
+pub(crate) fn upstream(key: UpstreamKey, state: &mut State, pass: &mut ingress::Pass<'_>) {
     let Some(draft) = pass.builder.upstream(&key) else {
         return;
     };
+    let service = draft.port.service.clone();
     let plain = UpstreamPolicy::plain(&draft.port);
     let defaults = pass.settings_resilience();
     let pool = draft.transport.pool();
@@ -54,7 +55,12 @@ pub(crate) fn upstream(key: UpstreamKey, state: &State, pass: &mut ingress::Pass
         snapshot: pass.snapshot,
         options: pass.options.endpoints,
     };
-    pass.builder.build_upstream(key, policy, inputs, pass.table);
+    let (builder, table) = (&pass.builder, &mut *pass.table);
+    let problem = builder.build_upstream(key.clone(), policy, inputs, table);
+    if state.reports.set(&key, &service, problem) {
+        let users = state.services.users(&service).cloned();
+        state.reports.touched.extend(users);
+    }
 }
 
 /// One compilation of Gateways in progress.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use headgate_table::UpstreamKey;
+
 use super::applied::Applied;
 use super::backend::Inputs;
 use super::condition::Problem;
@@ -9,7 +11,7 @@ use super::hostname::Hostname;
 use super::http::{self, Precedence};
 use super::seniority::Seniority;
 use super::{grpc, stream};
-use crate::build::{RouteDraft, SplitDraft, UpstreamDraft};
+use crate::build::{BackendDraft, RouteDraft, SplitDraft, TargetDraft, UpstreamDraft};
 use crate::finding::Finding;
 use crate::objects::custom::{
     Custom, GrpcRouteSpec, HttpRouteSpec, ParentRef, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
@@ -68,6 +70,23 @@ pub(crate) enum Serves {
         /// Where they are forwarded to; `None`: nowhere.
         split: Option<Box<SplitDraft>>,
     },
+}
+
+impl CompiledRoute {
+    /// The upstreams of its backends, mirrors and authorization services; one may occur several times.
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = UpstreamKey> {
+        let (drafts, stream) = match &self.serves {
+            Serves::Requests(drafts) => (&drafts[..], None),
+            Serves::Streams { split, .. } => (&[][..], split.as_deref()),
+        };
+        let splits = drafts.iter().filter_map(|draft| match &draft.target {
+            TargetDraft::Split(split) => Some(split),
+            TargetDraft::DefaultBackend(_) | TargetDraft::Closed(_) => None,
+        });
+        let backends = splits.chain(stream).flat_map(SplitDraft::backends);
+        let backends = backends.filter_map(BackendDraft::upstream);
+        backends.chain(self.mirrors.iter().map(UpstreamDraft::key))
+    }
 }
 
 impl Default for Serves {

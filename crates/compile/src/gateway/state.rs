@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use headgate_table::Forwarding;
+use headgate_table::{Forwarding, UpstreamKey};
 
 use super::applied::{self, Pool};
 use super::attach::Attachment;
 use super::backend::Origin;
 use super::condition::Problem;
+use super::findings::Reports;
 use super::grants::Grants;
 use super::hostname::Hostname;
 use super::listener::Protocol;
@@ -66,6 +67,8 @@ pub(crate) struct State {
     pub(super) recompiled: BTreeSet<ObjectRef>,
     /// The statuses of all objects that are served.
     pub(crate) statuses: Statuses,
+    /// What findings are made of besides them.
+    pub(super) reports: Reports,
 }
 
 /// The record of local ports, as it was read last.
@@ -311,6 +314,12 @@ impl Route {
         let variants = self.variants.iter();
         let applied = variants.flat_map(|variant| &variant.applied);
         applied.flat_map(|applied| &applied.uses)
+    }
+
+    /// The upstreams of all variants; one may occur several times.
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = UpstreamKey> {
+        let variants = self.variants.iter();
+        variants.flat_map(|compiled| compiled.upstreams())
     }
 
     /// The listeners that it is attached to, each once, with their Gateways, if it is accepted.

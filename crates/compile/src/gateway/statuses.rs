@@ -53,6 +53,11 @@ impl Statuses {
         &self.current
     }
 
+    /// The objects whose statuses the compilation has made or removed so far, whether or not they changed.
+    pub(super) fn touched(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.former.keys()
+    }
+
     /// Those that the last compilation changed; `None`: removed.
     pub(crate) fn changes(&self) -> impl Iterator<Item = (&ObjectRef, Option<&Arc<Status>>)> {
         let touched = self.former.iter();

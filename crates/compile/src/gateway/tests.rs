@@ -4,6 +4,7 @@
 
 mod backend_tls;
 mod conformance;
+mod findings;
 mod frontend_tls;
 mod headgate_policies;
 mod ports;
@@ -187,6 +188,12 @@ impl Cluster {
         let name = Name::new(namespace, name);
         let statuses = self.compiled.as_ref().unwrap().gateway_statuses();
         statuses.get(&ObjectRef { kind, name }).unwrap()
+    }
+
+    /// All findings.
+    fn findings(&self) -> Vec<String> {
+        let findings = self.compiled.as_ref().unwrap().findings();
+        findings.iter().map(ToString::to_string).collect()
     }
 
     /// `Accepted ResolvedRefs=RefNotPermitted` of the first parent of a route.

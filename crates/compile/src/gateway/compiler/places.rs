@@ -231,7 +231,7 @@ impl Pass<'_> {
             let message = format!(
                 "the Gateway needs a Service of the name {name}, which exists and belongs to something else; rename or delete it"
             );
-            return Err(missing(message));
+            return Err(Problem::new("Invalid", message));
         }
         Ok(&service.addresses)
     }

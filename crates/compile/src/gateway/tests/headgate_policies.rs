@@ -42,11 +42,6 @@ impl Cluster {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    fn findings(&self) -> Vec<String> {
-        let findings = self.compiled.as_ref().unwrap().findings();
-        findings.iter().map(ToString::to_string).collect()
-    }
-
     /// Two listeners, and a route with two rules on both.
     fn with_two_rules() -> Self {
         let mut cluster = Self::new();

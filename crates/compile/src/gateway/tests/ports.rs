@@ -149,10 +149,7 @@ fn sockets_are_on_the_local_ports_of_the_record() {
     service(&mut cluster, "uid-other", json!([{ "ip": "192.0.2.1" }]));
     cluster.compile_all();
     let (status, _) = shown_gateway(&cluster, "infra/one");
-    assert_eq!(
-        status,
-        "Accepted Programmed=AddressNotAssigned ResolvedRefs sets=0 []"
-    );
+    assert_eq!(status, "Accepted Programmed=Invalid ResolvedRefs sets=0 []");
 }
 
 #[test]
