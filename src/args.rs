@@ -21,6 +21,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::check::CheckArgs;
 use crate::config::{Config, Preset, System};
+use crate::convert::ConvertArgs;
 use crate::echo::EchoArgs;
 use crate::explain::ExplainArgs;
 use crate::stop::StopArgs;
@@ -58,6 +59,8 @@ enum Command {
     Demo(DemoArgs),
     /// Say what will happen to the Ingresses, annotations, settings and flags of a running ingress-nginx. Only reads.
     Check(Box<CheckArgs>),
+    /// Print the Ingresses of a running ingress-nginx as objects of the Gateway API with HeadgatePolicies. Only reads.
+    Convert(Box<ConvertArgs>),
     /// Say which object, rule, policy, Service and endpoint would serve a request, and why. Only reads.
     Explain(Box<ExplainArgs>),
     /// Run a backend that responds with the request that it received, as JSON.
@@ -105,6 +108,8 @@ pub(crate) enum Invocation {
     Demo(Box<Config>),
     /// `headgate check`
     Check(Box<CheckArgs>),
+    /// `headgate convert`
+    Convert(Box<ConvertArgs>),
     /// `headgate explain`
     Explain(Box<ExplainArgs>),
     /// `headgate echo`
@@ -140,6 +145,7 @@ fn try_invocation(
             Invocation::Demo(config(&flags, Preset::Demo, system)?)
         }
         Command::Check(check) => Invocation::Check(check),
+        Command::Convert(convert) => Invocation::Convert(convert),
         Command::Explain(explain) => Invocation::Explain(explain),
         Command::Echo(echo) => Invocation::Echo(echo),
         Command::Stop(stop) => Invocation::Stop(stop),

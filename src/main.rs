@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod control_metrics;
 mod controller;
+mod convert;
 mod default_certificate;
 mod demo;
 mod docs;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
             block_on(demo::run(config.serving))
         }
         Invocation::Check(args) => return check::run(&args),
+        Invocation::Convert(args) => return convert::run(&args),
         Invocation::Explain(args) => return explain::run(&args),
         Invocation::Echo(args) => block_on(echo::run(args)),
         Invocation::Stop(args) => block_on(stop::run(args)),

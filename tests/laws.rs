@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+#[path = "laws/convert.rs"]
+mod convert;
 #[path = "laws/namespaces.rs"]
 mod namespaces;
 #[path = "laws/sizes.rs"]

@@ -27,6 +27,7 @@ pub use draft::{
     RouteDraft, RoutePolicy, SplitDraft, TargetDraft, Universe,
 };
 pub use endpoints::EndpointOptions;
+pub(crate) use endpoints::find_port;
 pub use hosts::Conflict;
 pub use listeners::{HttpListeners, http_listeners};
 pub use service_port::{ServicePort, Transport};

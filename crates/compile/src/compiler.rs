@@ -22,7 +22,7 @@ use crate::{gateway, ingress};
 /// A compiled state: the table to serve from, and the state for the next incremental compilation.
 pub struct Compiled {
     table: Arc<RoutingTable>,
-    builder: Builder,
+    pub(crate) builder: Builder,
     findings: Findings,
     certificates: Certificates,
     pub(crate) ingress: ingress::State,

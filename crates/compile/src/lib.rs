@@ -9,6 +9,7 @@
 pub mod batch;
 pub mod build;
 mod compiler;
+mod convert;
 mod expiry;
 mod finding;
 mod findings;
@@ -24,6 +25,7 @@ pub use batch::{Batch, Origin};
 pub use build::certificate::{CertificateError, from_pem as certificate_from_pem};
 pub use build::{EndpointOptions, HttpListeners};
 pub use compiler::{Compiled, compile};
+pub use convert::{Conversion, GatewayTarget, Remark, convert};
 pub use expiry::expiring;
 pub use finding::{Finding, Severity, Subject};
 pub use ingress::{

@@ -12,7 +12,7 @@ mod values;
 
 pub use crd::definition;
 pub use docs::fields_markdown;
-pub(crate) use field::field_name;
+pub(crate) use field::{field_name, json_of, meant};
 pub(crate) use index::{Policies, Touched};
 pub(crate) use report::{Inputs as ReportInputs, report};
 pub(crate) use values::{NO_VALUES, TargetKind, Values};

@@ -109,8 +109,8 @@ fn exact_port<'p>(
     })
 }
 
-/// The first port whose number, `targetPort` or name is `reference`.
-fn find_port<'p>(ports: &'p [ServicePort], reference: &str) -> Option<&'p ServicePort> {
+/// The first port whose number, `targetPort` or name is `reference`; empty is the first.
+pub(crate) fn find_port<'p>(ports: &'p [ServicePort], reference: &str) -> Option<&'p ServicePort> {
     if reference == FIRST_PORT {
         return ports.first();
     }

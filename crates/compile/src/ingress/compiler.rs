@@ -18,6 +18,7 @@ use foldhash::fast::RandomState;
 use headgate_table::{
     Affinity, CATCH_ALL, Certificate, Certificates as ListenerCertificates, Forwarding, Host,
     Listener, Pattern, Policy, RegexName, Resilience, RoutingTable, UdpListener, UpstreamKey,
+    VirtualHosts,
 };
 
 use self::index::Index;
@@ -91,6 +92,11 @@ impl Compiled {
     /// The Ingresses in service that have to do with a host, such as `shop.example`, `*.shop.example` or `_`, oldest first.
     pub fn ingresses_of(&self, host: &str) -> impl Iterator<Item = &Name> {
         self.ingress.index.of_host(host)
+    }
+
+    /// The hosts of Ingresses, as compiled.
+    pub(crate) fn hosts_of_ingresses(&self) -> Option<&VirtualHosts> {
+        self.builder.hosts(&self.ingress.universe)
     }
 
     /// The settings as last read.

@@ -6,6 +6,7 @@ mod cookie_path;
 mod positions;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -207,6 +208,11 @@ impl ParsedIngress {
         Some(Self::read(&self.source, reading)).filter(|read| read.annotations.refused.is_none())
     }
 
+    /// Its annotations as they are written.
+    pub(crate) fn written(&self) -> Option<&BTreeMap<String, String>> {
+        self.source.metadata.annotations.as_ref()
+    }
+
     /// It with its annotations, for what does not depend on its kind.
     pub(crate) fn subject(&self) -> Configured<'_> {
         Configured {
@@ -384,7 +390,7 @@ fn read_annotations(
     rules: &annotations::Rules<'_>,
     findings: &mut Findings,
 ) -> IngressAnnotations {
-    let none = std::collections::BTreeMap::new();
+    let none = BTreeMap::new();
     let parsed = IngressAnnotations::parse(
         rules,
         ingress.metadata.annotations.as_ref().unwrap_or(&none),

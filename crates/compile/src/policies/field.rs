@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::ingress::annotations::{self, Annotation, Class, Kind, OWN_PREFIX, PolicyUse, excerpt};
+use crate::ingress::annotations::{
+    self, Annotation, Class, Kind, OWN_PREFIX, PolicyUse, Validation, excerpt,
+};
+use crate::ingress::registry::Value as Parsed;
 
 /// Every annotation by its name as a field.
 static NAMES: LazyLock<BTreeMap<String, &'static Annotation>> = LazyLock::new(|| {
@@ -127,6 +130,38 @@ pub(super) fn text(row: &Annotation, value: &Value) -> Option<Result<String, Str
             expected(shape(row.entry.kind))
         )
     }))
+}
+
+/// The value of the field for the text of an annotation; `None` if the text is not valid.
+pub(crate) fn json_of(row: &Annotation, text: &str) -> Option<Value> {
+    let parsed = row.entry.kind.parse(text, Validation::TypesOnly).ok()?;
+    let members = |separator: char| {
+        let members = text.split(separator).map(str::trim);
+        members.filter(|member| !member.is_empty())
+    };
+    let text = text.trim();
+    Some(match shape(row.entry.kind) {
+        Shape::Boolean => Value::from(parsed == Parsed::Bool(true)),
+        Shape::Integer => Value::from(text.parse::<i64>().ok()?),
+        Shape::Size | Shape::Text => Value::from(text),
+        Shape::Word(words) => {
+            let same = |word: &&&str| word.eq_ignore_ascii_case(text);
+            Value::from(*words.iter().find(same)?)
+        }
+        Shape::List(_, Member::Integer) => members(',')
+            .map(|member| member.parse::<u16>().ok().map(Value::from))
+            .collect::<Option<Vec<_>>>()?
+            .into(),
+        Shape::List(separator, _) => {
+            let separator = if separator == " " { ' ' } else { ',' };
+            members(separator).collect::<Vec<_>>().into()
+        }
+    })
+}
+
+/// The annotation for a name that tutorials use.
+pub(crate) fn meant(name: &str) -> Option<&'static Annotation> {
+    annotations::meant_by(name)
 }
 
 /// An empty text is no value: in an annotation it would mean that nothing is set.
