@@ -241,6 +241,7 @@ fn gateway(flags: &Flags, preset: Preset) -> Option<GatewayOptions> {
     let is_enabled = preset != Preset::Controller || flags.switch("enable-gateway-api");
     is_enabled.then(|| GatewayOptions {
         controller: flags.text("gateway-controller-name").into(),
+        on_ingress_ports: flags.object("gateway-on-ingress-ports"),
         ..GatewayOptions::default()
     })
 }

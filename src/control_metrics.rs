@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use headgate_proxy::{CertificateFacts, Orphan, OrphanKind, Telemetry};
 use headgate_table::{
-    CATCH_ALL, Certificate, Certificates, Endpoints, Host, HostBehaviour, HostTls, NoEndpoints,
-    Route, RoutingTable, Socket, Target, TlsRoute,
+    CATCH_ALL, Certificate, Endpoints, Host, HostBehaviour, HostTls, NoEndpoints, Route,
+    RoutingTable, Socket, Target, TlsRoute,
 };
 
 /// The label `secret_name` of the generated default certificate, as in ingress-nginx.
@@ -56,11 +56,7 @@ fn shared_certificates(table: &RoutingTable) -> Vec<&Arc<Certificate>> {
     for socket in sockets {
         let Socket::Tls(tls) = socket else { continue };
         for terminate in tls.routes().filter_map(TlsRoute::terminate) {
-            let certificates = match &terminate.certificates {
-                Certificates::OfHosts { default, .. } => std::slice::from_ref(default),
-                Certificates::OfListener(list) => list,
-            };
-            for certificate in certificates {
+            for certificate in terminate.certificates.for_other_names() {
                 if !shared.contains(&certificate) {
                     shared.push(certificate);
                 }

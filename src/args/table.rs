@@ -56,6 +56,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("watch-namespace-selector", Selector, "", Yes, "Serve Ingresses of namespaces with these labels only").differs("An Ingress is served or no longer served as soon as its namespace gains or loses the labels; ingress-nginx notices with the next event of the Ingress."),
     flag("enable-gateway-api", Switch, "false", Cluster, "Serve Gateways and routes of the Gateway API too; files always may have them"),
     flag("gateway-controller-name", Text, "headgate.dev/gateway-controller", Yes, "Serve Gateways of GatewayClasses whose spec.controllerName is this"),
+    flag("gateway-on-ingress-ports", Object, "", Yes, "Gateway whose HTTP and HTTPS listeners share the ports of Ingresses: where none of its routes matches, Ingresses serve"),
     flag("configmap", Object, "", Yes, "ConfigMap with the settings"),
     flag("default-backend-service", Object, "", Yes, "Service for requests with an unknown host or path"),
     flag("default-ssl-certificate", Object, "", Yes, "Secret with the certificate for hosts without one").differs("A Secret that becomes invalid or is deleted keeps its last valid certificate in service; in ingress-nginx the generated one serves."),

@@ -13,7 +13,7 @@ use crate::build::certificates::Certificates;
 use crate::build::service_port::FIRST_PORT;
 use crate::build::{Builder, ServicePort, Transport, UpstreamDraft};
 use crate::finding::Finding;
-use crate::findings::Findings;
+use crate::findings::{Findings, Source};
 use crate::policies::{self, Policies};
 use crate::snapshot::{Changes, Snapshot};
 use crate::{Kind, ObjectRef, Options};
@@ -101,6 +101,11 @@ pub fn compile(
         addresses: &addresses,
     });
     gateways.count_all();
+    gateways.share(&mut listeners);
+    if compiled.ingress.hosts_changed || gateways.state.hosts_changed {
+        let shared = gateways.shared_hosts(compiled.ingress.hosts());
+        compiled.findings.replace(Source::SharedHosts, shared);
+    }
     let sockets = gateways.sockets();
     listeners.extend(sockets.tcp);
     udp.extend(sockets.udp);

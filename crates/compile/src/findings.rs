@@ -21,6 +21,8 @@ pub(crate) enum Source {
     Upstream(Arc<str>),
     Alias(Arc<str>),
     DefaultCertificate,
+    /// Hosts of Ingresses that routes of the Gateway API serve too.
+    SharedHosts,
     /// The ConfigMap of TCP or UDP services.
     Ports(Protocol),
 }

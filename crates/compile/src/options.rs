@@ -90,6 +90,9 @@ pub struct GatewayOptions {
     /// Where clients reach sockets of this process that no Service of a Gateway leads to. Default the addresses that these are
     /// bound to.
     pub published: Option<PublishedAddresses>,
+    /// The Gateway whose HTTP and HTTPS listeners share the sockets of Ingresses (`--gateway-on-ingress-ports`). Where one of
+    /// its routes matches a request it serves, else the Ingresses do. Default none.
+    pub on_ingress_ports: Option<Name>,
 }
 
 /// Where clients reach this controller.
@@ -107,6 +110,7 @@ impl Default for GatewayOptions {
             controller: "headgate.dev/gateway-controller".into(),
             ports: None,
             published: None,
+            on_ingress_ports: None,
         }
     }
 }

@@ -36,6 +36,11 @@ impl<T: Clone> ByName<T> {
         }
     }
 
+    /// Sets the value for all names without one of their own.
+    pub fn set_other(&mut self, value: T) {
+        self.other = value;
+    }
+
     /// The value of `name` (lower-case, no final dot); `None` is no name.
     pub fn get(&self, name: Option<&str>) -> &T {
         if self.is_uniform() {

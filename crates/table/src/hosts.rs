@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::by_name::parents;
 use crate::host::CATCH_ALL;
-use crate::{Certificate, Host, HostTls, RegexName, SharedMap, Slot};
+use crate::{Certificate, Host, HostBehaviour, HostTls, RegexName, SharedMap, Slot};
 
 /// The hosts of one universe by name. A copy shares everything that does not change.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub struct VirtualHosts {
     catch_all: Arc<Host>,
     /// See [`VirtualHosts::layered`].
     layered: bool,
+    /// See [`VirtualHosts::over`].
+    beneath: Option<Arc<Self>>,
     /// A copy is a later version of the same universe.
     slot: Slot,
 }
@@ -41,6 +43,7 @@ impl VirtualHosts {
             regex_names: Arc::default(),
             catch_all,
             layered: false,
+            beneath: None,
             slot: Slot::default(),
         }
     }
@@ -52,6 +55,20 @@ impl VirtualHosts {
             layered: true,
             ..Self::new(catch_all)
         }
+    }
+
+    /// This layered universe over the hosts of `beneath`, which serve the requests that no route of this one serves: one socket
+    /// for two sources of objects. Handshakes have the rules of the hosts beneath.
+    pub fn over(self, beneath: Arc<Self>) -> Self {
+        Self {
+            beneath: Some(beneath),
+            ..self
+        }
+    }
+
+    /// The universe that this one is [over](VirtualHosts::over).
+    pub fn beneath(&self) -> Option<&Arc<Self>> {
+        self.beneath.as_ref()
     }
 
     /// Whether this is a [layered](VirtualHosts::layered) universe.
@@ -96,10 +113,20 @@ impl VirtualHosts {
     /// The host whose rules for clients apply to a handshake with server name `name` (canonical), and whether the name is known:
     /// of unknown names and handshakes without a name, those of the catch-all.
     pub fn of_handshake(&self, name: Option<&str>) -> (&Arc<Host>, bool) {
-        match name.and_then(|name| self.find_known(name)) {
+        let hosts = self.beneath.as_deref().unwrap_or(self);
+        match name.and_then(|name| hosts.find_known(name)) {
             Some(host) => (host, true),
-            None => (&self.catch_all, false),
+            None => (&hosts.catch_all, false),
         }
+    }
+
+    /// Whether a route of this universe, not of the one beneath, may serve requests for `name`; `None` is no name.
+    pub(crate) fn has_routes_for(&self, name: Option<&str>) -> bool {
+        let HostBehaviour::Routes { paths, .. } = &self.catch_all.behaviour else {
+            return true;
+        };
+        let of_all = || paths.routes().any(|route| !route.is_built_in());
+        name.is_some_and(|name| self.find_known(name).is_some()) || of_all()
     }
 
     /// Whether `ssl-redirect` applies to requests for `name`: its host has a certificate entry (which names it, if it is an
@@ -145,13 +172,24 @@ impl VirtualHosts {
         name: &str,
         default: &'t Arc<Certificate>,
     ) -> Option<&'t Arc<Certificate>> {
+        self.find_known(name)?;
+        let own = self.own_certificate(name, default);
+        Some(own.unwrap_or_else(|| self.catch_all_certificate(default)))
+    }
+
+    /// The certificate for `name`, if TLS is configured for its host.
+    pub(crate) fn own_certificate<'t>(
+        &'t self,
+        name: &str,
+        default: &'t Arc<Certificate>,
+    ) -> Option<&'t Arc<Certificate>> {
         let host = self.find_known(name)?;
-        Some(match (self.entry(name, || Some(default)), &host.tls) {
-            (Some(Entry::Own(own)), _) => own,
-            (None, HostTls::Own(own)) if own.covers(name) => own,
-            (None, HostTls::None) => self.catch_all_certificate(default),
-            (Some(Entry::Default), _) | (None, HostTls::Own(_) | HostTls::Default) => default,
-        })
+        match (self.entry(name, || Some(default)), &host.tls) {
+            (Some(Entry::Own(own)), _) => Some(own),
+            (None, HostTls::Own(own)) if own.covers(name) => Some(own),
+            (None, HostTls::None) => None,
+            (Some(Entry::Default), _) | (None, HostTls::Own(_) | HostTls::Default) => Some(default),
+        }
     }
 
     /// The certificate for names that only the catch-all serves.

@@ -64,8 +64,8 @@ pub use host::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostCiphers, HostTls, Re
 pub use host_script::{HostLocation, HostScript, LocationMatch};
 pub use hosts::VirtualHosts;
 pub use listener::{
-    Certificates, Listener, NoHosts, Plain, PublicPorts, Socket, SocketKind, Terminate, TlsRoute,
-    TlsSocket,
+    Certificates, Listener, NoHosts, Plain, PublicPorts, SharedCertificates, Socket, SocketKind,
+    Terminate, TlsRoute, TlsSocket,
 };
 pub use path_edit::PathEdit;
 pub use path_index::{Candidate, PathIndex, PathMatch, Tried};

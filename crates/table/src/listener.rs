@@ -60,6 +60,8 @@ pub struct TlsSocket {
     routes: ByName<TlsRoute>,
     /// Some routes are passthrough.
     passes_through: bool,
+    /// See [`TlsSocket::share`].
+    is_shared: bool,
 }
 
 /// How a TLS connection is handled.
@@ -101,6 +103,22 @@ pub enum Certificates {
     },
     /// Certificates of the listener: the first that is valid for the name, else the first one. Empty: handshakes are refused.
     OfListener(Arc<[Arc<Certificate>]>),
+    /// Those of a listener whose universe is [over](VirtualHosts::over) the hosts of another one.
+    Shared(SharedCertificates),
+}
+
+/// The certificates of a listener, and of the hosts beneath its own.
+#[derive(Clone, Debug)]
+pub struct SharedCertificates {
+    /// Those of the listener, as in [`Certificates::OfListener`].
+    pub listener: Arc<[Arc<Certificate>]>,
+    /// The listener has a hostname, so that its certificates come first, if they are valid for the name. Without one, a
+    /// certificate of the host beneath comes first, and names that only the hosts beneath serve get what they have.
+    pub has_hostname: bool,
+    /// As in [`Certificates::OfHosts`], for the hosts beneath.
+    pub default: Arc<Certificate>,
+    /// As in [`Certificates::OfHosts`], for the hosts beneath.
+    pub reject_unknown: bool,
 }
 
 /// Why a connection does not serve a request.
@@ -138,6 +156,7 @@ impl Listener {
             Socket::Tls(tls) => {
                 let hosts = tls.route(server_name).hosts().ok_or(NoHosts::NotHttp)?;
                 match tls.hosts(host) {
+                    Some(other) if tls.is_shared => Ok(other),
                     Some(other) if !Arc::ptr_eq(hosts, other) => Err(NoHosts::Misdirected),
                     _ => Ok(hosts),
                 }
@@ -150,13 +169,17 @@ impl Listener {
         self.socket.tls()?.route(name).terminate()
     }
 
-    /// The universes of all routes. One may occur several times.
+    /// The universes of all routes, and those beneath them. One may occur several times.
     pub fn universes(&self) -> Vec<&Arc<VirtualHosts>> {
-        match &self.socket {
+        let own: Vec<_> = match &self.socket {
             Socket::Plain(Plain::Http(hosts)) => hosts.values().collect(),
             Socket::Plain(Plain::Stream(_)) => Vec::new(),
             Socket::Tls(tls) => tls.routes().filter_map(TlsRoute::hosts).collect(),
-        }
+        };
+        let all = own.into_iter();
+        all.flat_map(|hosts| [Some(hosts), hosts.beneath()])
+            .flatten()
+            .collect()
     }
 }
 
@@ -200,6 +223,20 @@ impl TlsSocket {
         Self {
             routes,
             passes_through,
+            is_shared: false,
+        }
+    }
+
+    /// Handles `name` by the listener of another source of objects (`None`: all names without a route of their own). Names that
+    /// are passed through stay so. From now on a request is served by the hosts of its own name, whatever server name the
+    /// connection has: the routes must not differ in what they demand of clients.
+    pub fn share(&mut self, name: Option<&str>, terminate: Terminate) {
+        self.is_shared = true;
+        let route = TlsRoute::Terminate(terminate);
+        match name {
+            None => self.routes.set_other(route),
+            Some(name) if self.route(Some(name)).passthrough().is_some() => {}
+            Some(name) => self.routes.insert(name, route),
         }
     }
 
@@ -213,6 +250,18 @@ impl TlsSocket {
     /// the one for all others.
     pub fn route(&self, name: Option<&str>) -> &TlsRoute {
         self.routes.get(name)
+    }
+
+    /// The default of [`Certificates::OfHosts`] for names without a route of their own, and whether unknown ones are refused.
+    pub fn of_hosts(&self) -> Option<(&Arc<Certificate>, bool)> {
+        match &self.routes.other().terminate()?.certificates {
+            Certificates::OfHosts {
+                default,
+                reject_unknown,
+            } => Some((default, *reject_unknown)),
+            Certificates::Shared(shared) => Some((&shared.default, shared.reject_unknown)),
+            Certificates::OfListener(_) => None,
+        }
     }
 
     /// The universe that a handshake for `host` would lead to, if that can differ from other names.
@@ -281,17 +330,63 @@ impl Terminate {
             Certificates::OfHosts {
                 default,
                 reject_unknown,
-            } => {
-                let known = name.and_then(|name| self.hosts.certificate(name, default));
-                known.or_else(|| {
-                    (!reject_unknown).then(|| self.hosts.catch_all_certificate(default))
-                })
-            }
-            Certificates::OfListener(list) => name
-                .and_then(|name| list.iter().find(|certificate| certificate.covers(name)))
-                .or_else(|| list.first()),
+            } => of_hosts(&self.hosts, name, (default, *reject_unknown)),
+            Certificates::OfListener(list) => of_listener(list, name),
+            Certificates::Shared(shared) => shared.certificate(&self.hosts, name),
         }
     }
+}
+
+impl Certificates {
+    /// The certificates for names without one of their own.
+    pub fn for_other_names(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        let (default, list) = match self {
+            Self::OfHosts { default, .. } => (Some(default), &[][..]),
+            Self::OfListener(list) => (None, &**list),
+            Self::Shared(shared) => (Some(&shared.default), &*shared.listener),
+        };
+        default.into_iter().chain(list)
+    }
+}
+
+impl SharedCertificates {
+    fn certificate<'t>(
+        &'t self,
+        hosts: &'t VirtualHosts,
+        name: Option<&str>,
+    ) -> Option<&'t Arc<Certificate>> {
+        let beneath = hosts.beneath()?;
+        let own = || name.and_then(|name| beneath.own_certificate(name, &self.default));
+        if self.has_hostname {
+            let valid = name.and_then(|name| valid_for(&self.listener, name));
+            return valid.or_else(own).or_else(|| self.listener.first());
+        }
+        own().or_else(|| match hosts.has_routes_for(name) {
+            true => of_listener(&self.listener, name),
+            false => of_hosts(beneath, name, (&self.default, self.reject_unknown)),
+        })
+    }
+}
+
+fn of_hosts<'t>(
+    hosts: &'t VirtualHosts,
+    name: Option<&str>,
+    (default, reject_unknown): (&'t Arc<Certificate>, bool),
+) -> Option<&'t Arc<Certificate>> {
+    let known = name.and_then(|name| hosts.certificate(name, default));
+    known.or_else(|| (!reject_unknown).then(|| hosts.catch_all_certificate(default)))
+}
+
+fn of_listener<'t>(
+    list: &'t [Arc<Certificate>],
+    name: Option<&str>,
+) -> Option<&'t Arc<Certificate>> {
+    let valid = name.and_then(|name| valid_for(list, name));
+    valid.or_else(|| list.first())
+}
+
+fn valid_for<'t>(list: &'t [Arc<Certificate>], name: &str) -> Option<&'t Arc<Certificate>> {
+    list.iter().find(|certificate| certificate.covers(name))
 }
 
 #[cfg(test)]

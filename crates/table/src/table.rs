@@ -100,11 +100,15 @@ impl RoutingTable {
     pub fn default_certificate(&self, universe: &Arc<VirtualHosts>) -> Option<&Arc<Certificate>> {
         let sockets = self.listeners.iter().filter_map(|at| at.socket.tls());
         let mut ends = sockets.flat_map(|tls| tls.routes().filter_map(|route| route.terminate()));
-        ends.find_map(|end| match &end.certificates {
-            Certificates::OfHosts { default, .. } if Arc::ptr_eq(&end.hosts, universe) => {
-                Some(default)
-            }
-            Certificates::OfHosts { .. } | Certificates::OfListener(_) => None,
+        ends.find_map(|end| {
+            let (hosts, default) = match &end.certificates {
+                Certificates::OfHosts { default, .. } => (Some(&end.hosts), default),
+                Certificates::Shared(shared) => (end.hosts.beneath(), &shared.default),
+                Certificates::OfListener(_) => return None,
+            };
+            hosts
+                .is_some_and(|hosts| Arc::ptr_eq(hosts, universe))
+                .then_some(default)
         })
     }
 
@@ -117,10 +121,7 @@ impl RoutingTable {
         let terminated = terminated
             .flat_map(TlsSocket::routes)
             .filter_map(TlsRoute::terminate);
-        terminated.flat_map(|terminate| match &terminate.certificates {
-            Certificates::OfHosts { default, .. } => std::slice::from_ref(default),
-            Certificates::OfListener(list) => list,
-        })
+        terminated.flat_map(|terminate| terminate.certificates.for_other_names())
     }
 
     /// The certificates of all listeners and hosts; one may occur several times.

@@ -6,6 +6,7 @@
 mod applied;
 mod places;
 mod policies;
+mod shared;
 mod sockets;
 mod touched;
 
@@ -96,6 +97,7 @@ impl Pass<'_> {
         for route in &routes {
             self.route(route, &mut touched);
         }
+        self.state.hosts_changed = fresh || !touched.hosts.is_empty();
         for host in &touched.hosts {
             self.host(host);
         }

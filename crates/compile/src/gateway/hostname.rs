@@ -39,6 +39,26 @@ impl Hostname {
         }
     }
 
+    /// That of a host of the table.
+    pub(crate) fn of_host(name: &str) -> Self {
+        match name.strip_prefix("*.") {
+            _ if name == CATCH_ALL => Self::Any,
+            Some(suffix) => Self::Below(suffix.into()),
+            None => Self::Precise(name.into()),
+        }
+    }
+
+    /// This hostname and the wider ones that cover it, the narrowest first.
+    pub(crate) fn and_wider(&self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self.clone()), |name| {
+            let (Self::Precise(name) | Self::Below(name)) = name else {
+                return None;
+            };
+            let parent = name.split_once('.').map(|(_, parent)| parent);
+            Some(parent.map_or(Self::Any, |parent| Self::Below(parent.into())))
+        })
+    }
+
     /// Whether all names of `other` are names of this hostname.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         match (self, other) {

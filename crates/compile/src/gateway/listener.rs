@@ -54,6 +54,8 @@ pub(crate) enum Place {
     Pending,
     /// It has a socket on this port.
     Open(u16),
+    /// It shares the socket of Ingresses.
+    Shared,
     /// Something else has its socket.
     Taken(Problem),
 }

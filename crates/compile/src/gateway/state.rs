@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(super) hosts: BTreeMap<Host, BTreeSet<ObjectRef>>,
     /// Gateways whose attached routes are to be counted, and their statuses made anew.
     pub(super) uncounted: BTreeSet<Name>,
+    /// The hosts of routes, or the places of listeners, changed in this compilation.
+    pub(crate) hosts_changed: bool,
     /// Local ports.
     pub(super) record: Record,
     /// The Services of Gateways, as they should be.

@@ -187,7 +187,7 @@ fn listeners<'g>(
 fn listener_conditions(listener: &Listener, of_set: bool) -> Vec<Condition> {
     let taken = match &listener.place {
         Place::Taken(problem) => Some(problem),
-        Place::Pending | Place::Open(_) => None,
+        Place::Pending | Place::Open(_) | Place::Shared => None,
     };
     let accepted = listener.refused.as_ref().or(listener.conflict.as_ref());
     let accepted = accepted.or(taken);

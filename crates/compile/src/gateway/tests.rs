@@ -8,6 +8,7 @@ mod findings;
 mod frontend_tls;
 mod headgate_policies;
 mod ports;
+mod shared;
 
 use std::sync::Arc;
 
@@ -64,6 +65,7 @@ fn object(value: Value) -> Object {
         "Ingress" => read::<networking::Ingress>(value),
         "Secret" => read::<v1::Secret>(value),
         "Service" => read::<v1::Service>(value),
+        "Ingress" => read::<networking::Ingress>(value),
         "EndpointSlice" => read::<discovery::EndpointSlice>(value),
         other => unreachable!("{other}"),
     }

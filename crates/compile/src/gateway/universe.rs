@@ -122,7 +122,8 @@ impl Universe {
         for listener in &mut self.listeners {
             let socket = listener.socket();
             let place = socket.and_then(|socket| placement.ports.get(&socket));
-            listener.place = place.cloned().unwrap_or_default();
+            let shared = placement.shared.map(|ports| ports.place(listener));
+            listener.place = shared.or_else(|| place.cloned()).unwrap_or_default();
         }
         self.placement = placement;
     }

@@ -60,6 +60,8 @@ pub(crate) struct State {
     adopted: Vec<Name>,
     /// Ingresses that were deleted or stopped being selected in the last compilation.
     released: Vec<Name>,
+    /// Ingresses were compiled in the last compilation.
+    pub(crate) hosts_changed: bool,
 }
 
 /// Whether an Ingress that this controller selects is served.
@@ -172,6 +174,7 @@ impl State {
             recompiled: Vec::new(),
             adopted: Vec::new(),
             released: Vec::new(),
+            hosts_changed: false,
         }
     }
 
@@ -188,6 +191,11 @@ impl State {
     /// Whether this controller selects an Ingress.
     pub(crate) fn selects(&self, name: &Name) -> bool {
         self.statuses.contains_key(name)
+    }
+
+    /// All hosts with each of their Ingresses, in no order.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = (&Arc<str>, &Name)> {
+        self.index.hosts()
     }
 
     fn set_settings(&mut self, settings: Settings) {
@@ -247,6 +255,7 @@ impl Pass<'_> {
             || settings == SettingsRead::Changed
             || changes.objects.iter().any(classes);
         let mut touched = self.ingresses(changes, all);
+        self.state.hosts_changed = all || !touched.hosts.is_empty();
         if settings != SettingsRead::Skipped {
             touched.hosts.insert(CATCH_ALL.into());
         }

@@ -13,7 +13,7 @@ mod stream;
 use std::sync::Arc;
 use std::{io, thread};
 
-use headgate_table::{HostTls, RoutingTable, VirtualHosts};
+use headgate_table::{Host, HostTls, RoutingTable, VirtualHosts};
 use http::header::LOCATION;
 use http::{HeaderValue, Response};
 
@@ -119,19 +119,29 @@ impl Dry {
         self.explanation.path = String::from_utf8_lossy(&path).into_owned();
         let body = Announced(stage.announced());
         let arrived = Arrived::new(exchange, (&target, &name, &path), head, body)?;
-        self.host(arrived.hosts, &arrived.parsed, stage);
+        let first = arrived.hosts.find(arrived.parsed.name);
+        self.host((arrived.hosts, first), &arrived.parsed, stage);
         let routed = arrived.route(self)?;
+        if !std::ptr::eq(routed.host, &**first) {
+            self.explanation.losers.clear();
+            self.host((routed.hosts, routed.host), &routed.context.parsed, stage);
+            self.explanation.losers.push(losers::without_route(first));
+        }
         self.route(&routed);
         let admitted = routed.admit(self).await?;
         self.forward(&admitted);
         Ok(())
     }
 
-    fn host(&mut self, hosts: &Arc<VirtualHosts>, parsed: &Parsed<'_>, stage: &Stage<'_>) {
-        let host = hosts.find(parsed.name);
+    fn host(
+        &mut self,
+        (hosts, host): (&VirtualHosts, &Host),
+        parsed: &Parsed<'_>,
+        stage: &Stage<'_>,
+    ) {
         let certificate = stage.is_tls.then(|| match &host.tls {
             HostTls::Own(own) => own.source.clone(),
-            HostTls::Default | HostTls::None => "default".into(),
+            HostTls::Default | HostTls::None => stage.certificate(),
         });
         self.explanation.host = Some(ChosenHost {
             because: losers::why_host(hosts, host, parsed.name).to_owned(),

@@ -144,9 +144,9 @@ impl<'r, 't, B> Arrived<'r, 't, B> {
             let path = path.unwrap_or(self.parsed.path);
             let found = find_route((host, paths), path, &self.head);
             let (route, lacks_slash) = self.exchange.because("expression-limit", found)?; // 6
-            match self.hosts.wider(host, self.parsed.name) {
-                Some(wider) if route.is_built_in() => host = wider,
-                _ => break (locals, route, lacks_slash),
+            match self.wider(host, route) {
+                Some(wider) => host = wider,
+                None => break (locals, route, lacks_slash),
             }
         };
         let exchange = self.exchange;
@@ -169,6 +169,21 @@ impl<'r, 't, B> Arrived<'r, 't, B> {
             context,
             head,
             body: self.body,
+        })
+    }
+
+    /// The host for a request that no route of `host` serves: in a layered universe the next wider one, or one of the universe
+    /// beneath.
+    fn wider(&mut self, host: &Host, route: &Route) -> Option<&'t Arc<Host>> {
+        let hosts = self.hosts;
+        if !hosts.is_layered() || !route.is_built_in() {
+            return None;
+        }
+        let wider = hosts.wider(host, self.parsed.name);
+        wider.or_else(|| {
+            self.hosts = hosts.beneath()?;
+            self.exchange.is_call = false;
+            Some(self.hosts.find(self.parsed.name))
         })
     }
 

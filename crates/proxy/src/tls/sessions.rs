@@ -136,12 +136,20 @@ impl Configs {
 fn is_same(one: &Certificates, other: &Certificates) -> bool {
     match (one, other) {
         (Certificates::OfHosts { .. }, Certificates::OfHosts { .. }) => true,
-        (Certificates::OfListener(one), Certificates::OfListener(other)) => {
-            let fingerprints = one.iter().map(|certificate| &certificate.fingerprint);
-            fingerprints.eq(other.iter().map(|certificate| &certificate.fingerprint))
+        (Certificates::OfListener(one), Certificates::OfListener(other)) => are_same(one, other),
+        (Certificates::Shared(one), Certificates::Shared(other)) => {
+            are_same(&one.listener, &other.listener)
         }
         _ => false,
     }
+}
+
+fn are_same(
+    one: &[Arc<headgate_table::Certificate>],
+    other: &[Arc<headgate_table::Certificate>],
+) -> bool {
+    let fingerprints = one.iter().map(|certificate| &certificate.fingerprint);
+    fingerprints.eq(other.iter().map(|certificate| &certificate.fingerprint))
 }
 
 /// The certificate of one handshake, already chosen.

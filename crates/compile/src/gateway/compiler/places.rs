@@ -3,7 +3,7 @@
 //! With a record of local ports, each port of a Gateway has a socket on the local port that the record names, and its Service
 //! has the addresses. Without one, the socket is on the port itself, at the addresses of the spec or those of the process. A
 //! socket that the process uses for something else is not available; of two Gateways that need the same one, the more senior
-//! has it.
+//! has it. The Gateway on the ports of Ingresses has no socket of its own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,6 +13,7 @@ use foldhash::fast::RandomState;
 use headgate_table::{Listener, UdpListener};
 
 use super::Pass;
+use super::shared::IngressPorts;
 use crate::gateway::addresses::Addresses;
 use crate::gateway::condition::Problem;
 use crate::gateway::listener::Place;
@@ -39,6 +40,8 @@ pub(crate) struct OtherSockets<'a> {
 pub(crate) struct Placement {
     /// By port, as clients see it.
     pub(crate) ports: BTreeMap<(u16, Protocol), Place>,
+    /// The ports of Ingresses, if they are where its listeners are.
+    pub(crate) shared: Option<IngressPorts>,
     /// The addresses that its sockets are bound to.
     pub(crate) bound: Vec<IpAddr>,
     /// The addresses that clients use.
@@ -85,6 +88,7 @@ impl Pass<'_> {
                 gateway.place(placement);
                 self.state.uncounted.insert(name);
                 self.state.services_outdated = true;
+                self.state.hosts_changed = true;
             }
         }
         if std::mem::take(&mut self.state.services_outdated) {
@@ -136,6 +140,14 @@ impl Pass<'_> {
         taken: &mut Taken,
     ) -> Placement {
         let requested = &gateway.gateway.spec.addresses;
+        if self.shares(gateway) {
+            let available = self.addresses_of_ingresses(others);
+            return Placement {
+                shared: Some(IngressPorts::of(others.tcp)),
+                addresses: Addresses::of(requested, available.as_deref().map_err(Problem::clone)),
+                ..Placement::default()
+            };
+        }
         let options = self.options.gateway.as_ref();
         if options.is_some_and(|own| own.ports.is_some()) {
             let bound = others.addresses.to_vec();
@@ -152,7 +164,7 @@ impl Pass<'_> {
                 ports: self.take(gateway, &bound, local, taken),
                 addresses: Addresses::of(requested, available),
                 bound,
-                parameters: None,
+                ..Placement::default()
             };
         }
         let own = requested.iter();
@@ -170,7 +182,7 @@ impl Pass<'_> {
             ports: self.take(gateway, &bound, |port, _| Some(port), taken),
             addresses: Addresses::of(requested, Ok(&available)),
             bound,
-            parameters: None,
+            ..Placement::default()
         }
     }
 
@@ -236,6 +248,22 @@ impl Pass<'_> {
         Ok(&service.addresses)
     }
 
+    /// The addresses of the sockets of Ingresses.
+    ///
+    /// # Errors
+    /// They are not known.
+    fn addresses_of_ingresses(&self, others: &OtherSockets<'_>) -> Result<Vec<Address>, Problem> {
+        if let Some(published) = self.published() {
+            return Ok(published);
+        }
+        let is_one = |address: &IpAddr| !address.is_unspecified();
+        if !others.addresses.is_empty() && others.addresses.iter().all(is_one) {
+            return Ok(addresses(others.addresses));
+        }
+        let message = "the addresses of Ingresses are those of nodes, which are not known here; name their Service with             --publish-service, or list them with --publish-status-address";
+        Err(Problem::new("AddressNotAssigned", message))
+    }
+
     /// Where clients reach the sockets of the process, if that is known.
     fn published(&self) -> Option<Vec<Address>> {
         match self.options.gateway.as_ref()?.published.as_ref()? {
@@ -255,6 +283,7 @@ impl Pass<'_> {
             .as_ref()
             .is_some_and(|own| own.ports.is_some());
         let gateways = self.state.gateways.values().filter(|_| has_record);
+        let gateways = gateways.filter(|gateway| !self.shares(gateway));
         let services =
             gateways.filter_map(|gateway| GatewayService::of(gateway, self.state.record.ports()));
         self.state.services_of_gateways = services.collect();

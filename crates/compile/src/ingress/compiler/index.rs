@@ -96,6 +96,12 @@ impl Index {
         self.hosts.contains_key(host)
     }
 
+    /// All hosts with each of their Ingresses, in no order.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = (&Arc<str>, &Name)> {
+        let hosts = self.hosts.iter();
+        hosts.flat_map(|(host, ages)| age::names(ages).map(move |name| (host, name)))
+    }
+
     /// The Ingresses of a host, oldest first.
     pub(super) fn of_host(&self, host: &str) -> impl Iterator<Item = &Name> {
         self.hosts.get(host).into_iter().flat_map(age::names)

@@ -71,14 +71,24 @@ fn is_below(name: &str, wildcard: &str) -> bool {
     parent == wildcard.strip_prefix("*.")
 }
 
+/// The host that has the name, but no route for the request.
+pub(super) fn without_route(host: &Host) -> Loser {
+    Loser {
+        kind: "host",
+        name: host.name.to_string(),
+        object: String::new(),
+        because: "no route of this listener matches".to_owned(),
+    }
+}
+
 /// Other hosts that have the name.
-pub(super) fn hosts(hosts: &VirtualHosts, chosen: &Arc<Host>, name: &str, losers: &mut Vec<Loser>) {
+pub(super) fn hosts(hosts: &VirtualHosts, chosen: &Host, name: &str, losers: &mut Vec<Loser>) {
     let wildcard = name
         .split_once('.')
         .map(|(_, parent)| format!("*.{parent}"));
     let names = wildcard.into_iter().chain([CATCH_ALL.to_owned()]);
     let others = names.filter_map(|name| hosts.get(&name));
-    for other in others.filter(|other| !Arc::ptr_eq(other, chosen)) {
+    for other in others.filter(|other| !std::ptr::eq(&***other, chosen)) {
         let because = format!("{} comes first", chosen.name);
         losers.push(Loser {
             kind: "host",

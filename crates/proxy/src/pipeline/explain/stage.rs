@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use headgate_table::{CATCH_ALL, Listener, RoutingTable, Split, TlsRoute, publisher};
+use headgate_table::{CATCH_ALL, Certificates, Listener, RoutingTable, Split, TlsRoute, publisher};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::uri::Scheme;
@@ -103,6 +103,18 @@ impl<'q> Stage<'q> {
             is_regex: false,
             certificate: None,
         })
+    }
+
+    /// The certificate of a host without one of its own.
+    pub(super) fn certificate(&self) -> Arc<str> {
+        let name = self.server_name.as_deref();
+        let terminate = self.listener.terminate(name);
+        let of_listener = terminate.filter(|terminate| match &terminate.certificates {
+            Certificates::OfHosts { .. } => false,
+            Certificates::OfListener(_) | Certificates::Shared(_) => true,
+        });
+        let chosen = of_listener.and_then(|terminate| terminate.certificate(name));
+        chosen.map_or_else(|| "default".into(), |chosen| chosen.source.clone())
     }
 
     /// The head of the request.
