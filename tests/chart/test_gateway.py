@@ -25,6 +25,15 @@ def test_flags_and_class() -> None:
     assert not render("{gatewayAPI: {enabled: true, gatewayClass: {create: false}}}").of("GatewayClass")
 
 
+def test_gateway_on_the_ports_of_ingresses() -> None:
+    flag = "gateway-on-ingress-ports"
+    assert flag not in render(f"{{{ON}}}").flags()
+    values = "gatewayOnIngressPorts: infra/edge"
+    assert render(f"{{gatewayAPI: {{enabled: true, {values}}}}}").flags()[flag] == "infra/edge"
+    assert flag not in render(f"{{gatewayAPI: {{{values}}}}}").flags()
+    assert "gatewayOnIngressPorts" in rejected("{gatewayAPI: {enabled: true, gatewayOnIngressPorts: edge}}")
+
+
 def test_parameters() -> None:
     rendered = render("{gatewayAPI: {enabled: true, gatewayClass: {parameters: {namespace: a, name: b}}}}")
     reference = rendered.one("GatewayClass")["spec"]["parametersRef"]

@@ -143,6 +143,9 @@ enable-gateway-api: "true"
 {{- with .Values.gatewayAPI.controllerName }}
 gateway-controller-name: {{ . | quote }}
 {{- end }}
+{{- with .Values.gatewayAPI.gatewayOnIngressPorts }}
+gateway-on-ingress-ports: {{ . | quote }}
+{{- end }}
 {{- if include "headgate.gatewayServices" . }}
 gateway-port-range: {{ .Values.gatewayAPI.portRange | quote }}
 gateway-endpoints-service: {{ include "headgate.gatewayEndpoints" . | quote }}
