@@ -20,6 +20,7 @@ mod traffic {
     mod explain;
     mod exports;
     mod gateway;
+    mod gateway_shared;
     mod gateway_tls;
     mod hardening;
     mod headers;
