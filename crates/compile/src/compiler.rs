@@ -104,7 +104,7 @@ pub fn compile(
     gateways.share(&mut listeners);
     if compiled.ingress.hosts_changed || gateways.state.hosts_changed {
         let shared = gateways.shared_hosts(compiled.ingress.hosts());
-        compiled.findings.replace(Source::SharedHosts, shared);
+        gateways.findings.replace(Source::SharedHosts, shared);
     }
     let sockets = gateways.sockets();
     listeners.extend(sockets.tcp);
