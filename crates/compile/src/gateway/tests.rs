@@ -65,7 +65,6 @@ fn object(value: Value) -> Object {
         "Ingress" => read::<networking::Ingress>(value),
         "Secret" => read::<v1::Secret>(value),
         "Service" => read::<v1::Service>(value),
-        "Ingress" => read::<networking::Ingress>(value),
         "EndpointSlice" => read::<discovery::EndpointSlice>(value),
         other => unreachable!("{other}"),
     }

@@ -113,7 +113,8 @@ impl Cluster {
         );
         let findings = self.compiled.as_ref().unwrap().findings();
         assert_eq!(findings, full.findings());
-        findings.iter().map(ToString::to_string).collect()
+        let said = findings.iter().map(ToString::to_string);
+        said.filter(|one| one.contains(" Ingress ")).collect()
     }
 }
 
