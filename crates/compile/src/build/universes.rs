@@ -132,11 +132,10 @@ impl Builder {
 
     fn hosts_mut(&mut self, universe: &Universe) -> &mut VirtualHosts {
         let new = || {
-            let catch_all = Arc::new(empty_host());
             if universe.is_layered() {
-                VirtualHosts::layered(catch_all)
+                VirtualHosts::layered(Arc::new(empty_host(PathOrder::Specific)))
             } else {
-                VirtualHosts::new(catch_all)
+                VirtualHosts::new(Arc::new(empty_host(PathOrder::Literal)))
             }
         };
         self.universes.entry(universe.clone()).or_insert_with(new)
@@ -150,7 +149,7 @@ impl Builder {
 }
 
 /// The catch-all of a new universe.
-pub(crate) fn empty_host() -> Host {
+pub(crate) fn empty_host(order: PathOrder) -> Host {
     let draft = HostDraft {
         name: CATCH_ALL.into(),
         aliases: Vec::new(),
@@ -160,7 +159,7 @@ pub(crate) fn empty_host() -> Host {
         script: None,
         behaviour: BehaviourDraft::Routes {
             app_root: None,
-            order: PathOrder::Literal,
+            order,
         },
     };
     let (host, _) = hosts::build::<()>(draft, None, Vec::new(), None, &mut Upstreams::default());

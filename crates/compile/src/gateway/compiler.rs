@@ -124,7 +124,9 @@ impl Pass<'_> {
         let former = self.state.gateways.remove(name);
         self.state.services_outdated = true;
         let sets = self.state.sets.of_gateway(name);
-        let parents = sets.iter().map(|set| reference(Kind::ListenerSet, set));
+        let former_sets = former.iter().flat_map(|former| &former.sets);
+        let all_sets = sets.iter().chain(former_sets.map(|set| &set.object.name));
+        let parents = all_sets.map(|set| reference(Kind::ListenerSet, set));
         for parent in parents.chain([reference(Kind::Gateway, name)]) {
             touched
                 .routes

@@ -11,6 +11,7 @@ use headgate_table::{
 use http::StatusCode;
 
 use super::Pass;
+use crate::build::{PathOrder, empty_host};
 use crate::gateway::hostname::Hostname;
 use crate::gateway::listener::{self, Place, Protocol};
 use crate::gateway::universe::Universe;
@@ -212,5 +213,6 @@ fn no_backends() -> Arc<Split> {
 
 /// No hosts: 404 for every request.
 fn nothing() -> Arc<VirtualHosts> {
-    Arc::new(VirtualHosts::layered(Arc::new(crate::build::empty_host())))
+    let empty = empty_host(PathOrder::Specific);
+    Arc::new(VirtualHosts::layered(Arc::new(empty)))
 }
