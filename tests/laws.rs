@@ -4,8 +4,12 @@
 
 #[path = "laws/convert.rs"]
 mod convert;
+#[path = "laws/gateways.rs"]
+mod gateways;
 #[path = "laws/namespaces.rs"]
 mod namespaces;
+#[path = "laws/precedence.rs"]
+mod precedence;
 #[path = "laws/sizes.rs"]
 mod sizes;
 #[path = "laws/universe.rs"]
@@ -191,7 +195,8 @@ fn affects_only_its_own_routes(
     }
 }
 
-/// Lines of a name and, after a blank, a value: `annotation-NAME`, `setting-NAME`, and the texts of [`hostile`].
+/// Lines of a name and, after a blank, a value: `annotation-NAME`, `setting-NAME`, the texts of [`hostile`], and the kinds of the
+/// Gateway API, each with its spec as JSON.
 #[test]
 fn fuzz_objects() {
     const TEXTS: [&str; 8] = [
@@ -199,12 +204,15 @@ fn fuzz_objects() {
     ];
     headgate_fuzz::check("objects", |bytes| {
         let input = String::from_utf8_lossy(bytes);
-        let (mut values, mut settings) = (Vec::new(), Vec::new());
+        let (mut values, mut settings, mut manifests) = (Vec::new(), Vec::new(), Vec::new());
         let (mut texts, mut numbers) = (<[String; 8]>::default(), [80, 8080]);
         for line in input.lines() {
             let (name, value) = line.split_once(' ').unwrap_or((line, ""));
             let value = value.replace("\\n", "\n");
-            if let Some(name) = name.strip_prefix("annotation-") {
+            let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == name);
+            if let Some(kind) = kind {
+                manifests.push((kind, value));
+            } else if let Some(name) = name.strip_prefix("annotation-") {
                 values.push((format!("nginx.ingress.kubernetes.io/{name}"), value));
             } else if let Some(name) = name.strip_prefix("setting-") {
                 settings.push((name.to_owned(), value));
@@ -214,6 +222,7 @@ fn fuzz_objects() {
                 numbers[usize::from(at == "1")] = number;
             }
         }
+        gateways::compile_with_others(&manifests);
         affects_only_its_own_routes(values, &texts, numbers, settings);
     });
 }
@@ -460,13 +469,18 @@ struct World {
 
 impl World {
     fn new(options: &Options) -> Self {
+        Self::with(stage(), options)
+    }
+
+    /// With these initial objects.
+    fn with(stage: Vec<Object>, options: &Options) -> Self {
         let mut world = Self {
             objects: BTreeMap::new(),
             environment: Vec::new(),
             snapshot: Snapshot::default(),
             compiled: None,
         };
-        stage().into_iter().for_each(|object| world.apply(object));
+        stage.into_iter().for_each(|object| world.apply(object));
         world.step(options);
         world
     }
@@ -527,17 +541,23 @@ impl World {
 
 /// Compiles the stage and these objects at once.
 fn compiled(objects: Vec<Object>) -> Compiled {
+    compiled_with(objects.into_iter().chain(stage()).collect(), &options())
+}
+
+/// Compiles these objects at once.
+fn compiled_with(objects: Vec<Object>, options: &Options) -> Compiled {
     let mut snapshot = Snapshot::default();
-    for object in objects.into_iter().chain(stage()) {
+    for object in objects {
         snapshot.apply(object);
     }
     let changes = snapshot.take_changes();
-    compile(&snapshot, &changes, None, &options(), fallback())
+    compile(&snapshot, &changes, None, options, fallback())
 }
 
-/// The universe of the first listener.
+/// The universe of Ingresses.
 fn hosts(table: &RoutingTable) -> &VirtualHosts {
-    table.universes()[0]
+    let mut universes = table.universes().into_iter();
+    universes.find(|hosts| !hosts.is_layered()).unwrap()
 }
 
 /// The whole table, except its generation.

@@ -7,7 +7,7 @@ use headgate_compile::{
     certificate_from_pem,
 };
 use headgate_table::{Certificate, PrivateBytes};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use proptest::prelude::*;
@@ -307,8 +307,13 @@ pub(crate) fn fallback() -> &'static Arc<Certificate> {
 /// A Secret with one of the certificates. Secrets are never deleted or invalid here: the last valid certificate would stay in
 /// service, which full compilation cannot know.
 fn secret(name: &str, which: usize) -> Object {
+    secret_object(name, which).into()
+}
+
+/// A Secret with one of the certificates.
+pub(crate) fn secret_object(name: &str, which: usize) -> Secret {
     let pem = CERTIFICATES.get(which).unwrap();
-    let mut secret = k8s_openapi::api::core::v1::Secret::default();
+    let mut secret = Secret::default();
     secret.metadata.namespace = Some("s".into());
     secret.metadata.name = Some(name.into());
     let entry = |key: &str, text: &str| {
@@ -316,7 +321,7 @@ fn secret(name: &str, which: usize) -> Object {
         (key.to_owned(), bytes)
     };
     secret.data = Some([entry("tls.crt", &pem.chain), entry("tls.key", &pem.key)].into());
-    secret.into()
+    secret
 }
 
 /// The initial objects.

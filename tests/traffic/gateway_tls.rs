@@ -346,9 +346,9 @@ fn terminated_tls_is_forwarded_in_plain_text_or_by_a_policy() {
         .object(policy("api.other", json!([])))
         .replace(&program);
     assert!(to_a().over(&tls).try_send(at(port)).is_err());
-    // A name without a route.
+    // A name without a route: the connection is closed.
     let refused = Connection::try_open_tls(at(port), &Tls::name("a.example"), &[]);
-    assert!(refused.is_err_and(|error| error.to_string().contains("Unrecogni")));
+    assert!(refused.is_err());
 }
 
 #[test]
