@@ -53,6 +53,7 @@ def test_parameters() -> None:
         "loadBalancerSourceRanges",
         "type",
     ]
+    assert rendered.one("CustomResourceDefinition", "headgatepolicies.headgate.dev")["spec"]["names"]["kind"] == "HeadgatePolicy"
     assert not render().of("CustomResourceDefinition")
 
 

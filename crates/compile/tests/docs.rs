@@ -43,7 +43,7 @@ fn policy_fields_page() {
 #[test]
 fn definition_of_policies() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../charts/headgate/crds/headgatepolicies.yaml");
+        .join("../../charts/headgate/files/headgatepolicies.yaml");
     let expected = headgate_compile::policies::definition();
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &expected).expect("the file can be written");

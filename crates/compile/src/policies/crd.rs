@@ -18,6 +18,9 @@ metadata:
   name: headgatepolicies.headgate.dev
   labels:
     gateway.networking.k8s.io/policy: Inherited
+  annotations:
+    # Objects of the kind survive the release.
+    helm.sh/resource-policy: keep
 spec:
   group: headgate.dev
   names:
