@@ -129,7 +129,10 @@ impl Reason {
         let is_error = finding.severity == Severity::Error;
         if finding.lacks_endpoints() {
             Self::NoEndpoints
-        } else if kind == Kind::Secret || field.starts_with("spec.tls") {
+        } else if kind == Kind::Secret
+            || field.starts_with("spec.tls")
+            || field.ends_with(".tls.certificateRefs")
+        {
             Self::CertificateInvalid
         } else if kind == Kind::ConfigMap {
             Self::SettingInvalid

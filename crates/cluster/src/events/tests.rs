@@ -80,6 +80,54 @@ fn broken(name: &str) -> (Finding, Option<Arc<str>>) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_regard_objects_of_the_gateway_api() {
+    let setup = Setup::start(&Fake::default(), Reporter::Always);
+    for (kind, namespace, field, reason) in [
+        (Kind::GatewayClass, "", "spec.parametersRef", "NotServed"),
+        (Kind::Gateway, "shop", "spec.listeners[a].port", "NotServed"),
+        (
+            Kind::ListenerSet,
+            "shop",
+            "spec.listeners[a].tls.certificateRefs",
+            "CertificateInvalid",
+        ),
+        (Kind::HttpRoute, "shop", "spec.rules", "NotServed"),
+        (
+            Kind::BackendTlsPolicy,
+            "shop",
+            "spec.targetRefs",
+            "NotServed",
+        ),
+    ] {
+        let finding = Finding {
+            subject: Subject::Object(ObjectRef {
+                kind,
+                name: Name::new(namespace, "one"),
+            }),
+            ..finding(Severity::Error, "", field, "wrong")
+        };
+        let uid = format!("uid-of-{}", kind.as_str());
+        setup.notices.findings([(finding, Some(uid.into()))], &[]);
+        setup.settle().await;
+        let expected = if namespace.is_empty() {
+            "default"
+        } else {
+            namespace
+        };
+        let path = EVENTS.replace("shop", expected);
+        let events = setup.fake.under(&path);
+        let mut events = events.iter();
+        let event = events.find(|event| event["regarding"]["kind"] == kind.as_str());
+        let event = event.unwrap();
+        assert_eq!(event["reason"], reason);
+        let regarding = &event["regarding"];
+        assert_eq!(regarding["apiVersion"], "gateway.networking.k8s.io/v1");
+        assert_eq!(regarding["uid"], format!("uid-of-{}", kind.as_str()));
+        assert_eq!(event["metadata"]["namespace"], expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_finding_becomes_an_event_on_its_object() {
     let setup = Setup::start(&Fake::default(), Reporter::Always);
     setup.notices.findings([broken("web")], &[]);
