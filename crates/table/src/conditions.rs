@@ -56,7 +56,8 @@ impl Conditions {
 }
 
 impl TextMatch {
-    fn matches(&self, value: &[u8]) -> bool {
+    /// Whether a value passes.
+    pub fn matches(&self, value: &[u8]) -> bool {
         match self {
             Self::Exact(text) => text.as_bytes() == value,
             Self::Pattern(pattern) => pattern.is_match(value),

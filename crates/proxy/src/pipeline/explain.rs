@@ -15,6 +15,7 @@ use std::{io, thread};
 
 use headgate_table::{Host, HostTls, RoutingTable, VirtualHosts};
 use http::header::LOCATION;
+use http::request::Parts;
 use http::{HeaderValue, Response};
 
 use self::stage::{Announced, Stage};
@@ -87,6 +88,7 @@ fn of_request(
     exchange.record.discard();
     let mut dry = Dry {
         explanation,
+        head: stage.head(),
         verifies_passwords: request.verifies_passwords,
         blocks: table.settings.blocked.is_some(),
     };
@@ -99,6 +101,8 @@ fn of_request(
 /// An explanation in progress.
 struct Dry {
     explanation: Explanation,
+    /// The head of the request, as it was sent.
+    head: Parts,
     verifies_passwords: bool,
     /// There is a block list.
     blocks: bool,
@@ -119,13 +123,16 @@ impl Dry {
         self.explanation.path = String::from_utf8_lossy(&path).into_owned();
         let body = Announced(stage.announced());
         let arrived = Arrived::new(exchange, (&target, &name, &path), head, body)?;
-        let first = arrived.hosts.find(arrived.parsed.name);
-        self.host((arrived.hosts, first), &arrived.parsed, stage);
+        let (hosts, first) = (arrived.hosts, arrived.hosts.find(arrived.parsed.name));
+        self.host((hosts, first), &arrived.parsed, stage);
         let routed = arrived.route(self)?;
-        if !std::ptr::eq(routed.host, &**first) {
+        if !Arc::ptr_eq(routed.hosts, hosts) {
             self.explanation.losers.clear();
             self.host((routed.hosts, routed.host), &routed.context.parsed, stage);
-            self.explanation.losers.push(losers::without_route(first));
+            let because = "no route of this listener matches".to_owned();
+            self.explanation
+                .losers
+                .push(losers::host(&first.name, because));
         }
         self.route(&routed);
         let admitted = routed.admit(self).await?;
@@ -151,7 +158,7 @@ impl Dry {
             certificate,
         });
         losers::hosts(hosts, host, parsed.name, &mut self.explanation.losers);
-        losers::paths(host, parsed.path, &mut self.explanation.losers);
+        losers::paths(host, parsed.path, &self.head, &mut self.explanation.losers);
     }
 
     /// Records a step that decides.

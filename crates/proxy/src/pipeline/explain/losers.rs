@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use headgate_table::{
-    CATCH_ALL, Host, HostBehaviour, PathKind, PathMatch, Route, RoutingTable, SocketKind, Tried,
-    VirtualHosts,
+    CATCH_ALL, ConditionInput, Conditions, Host, HostBehaviour, PathKind, PathMatch, Route,
+    RoutingTable, SocketKind, Tried, VirtualHosts,
 };
+use http::request::Parts;
 
 use crate::explanation::{ExplainRequest, Loser};
+use crate::request::ConditionView;
 
 /// The kind of a path.
 pub(super) const PATH: &str = "path";
+/// The kind of a host.
+pub(super) const HOST: &str = "host";
 
 /// Most paths that are listed: a host can have thousands.
 const MAX_PATHS: usize = 50;
@@ -71,48 +75,49 @@ fn is_below(name: &str, wildcard: &str) -> bool {
     parent == wildcard.strip_prefix("*.")
 }
 
-/// The host that has the name, but no route for the request.
-pub(super) fn without_route(host: &Host) -> Loser {
-    Loser {
-        kind: "host",
-        name: host.name.to_string(),
-        object: String::new(),
-        because: "no route of this listener matches".to_owned(),
-    }
-}
-
 /// Other hosts that have the name.
 pub(super) fn hosts(hosts: &VirtualHosts, chosen: &Host, name: &str, losers: &mut Vec<Loser>) {
+    if hosts.is_layered() {
+        let mut wider = hosts.wider(chosen, name);
+        while let Some(other) = wider {
+            losers.push(host(&other.name, format!("{} comes first", chosen.name)));
+            wider = hosts.wider(other, name);
+        }
+        return;
+    }
     let wildcard = name
         .split_once('.')
         .map(|(_, parent)| format!("*.{parent}"));
     let names = wildcard.into_iter().chain([CATCH_ALL.to_owned()]);
     let others = names.filter_map(|name| hosts.get(&name));
     for other in others.filter(|other| !std::ptr::eq(&***other, chosen)) {
-        let because = format!("{} comes first", chosen.name);
-        losers.push(Loser {
-            kind: "host",
-            name: other.name.to_string(),
-            object: String::new(),
-            because,
-        });
+        losers.push(host(&other.name, format!("{} comes first", chosen.name)));
     }
 }
 
-/// The other paths of the host.
-pub(super) fn paths(host: &Host, path: &[u8], losers: &mut Vec<Loser>) {
+/// A host that does not serve the request.
+pub(super) fn host(name: &str, because: String) -> Loser {
+    Loser {
+        kind: HOST,
+        name: name.to_owned(),
+        object: String::new(),
+        because,
+    }
+}
+
+/// The other paths of the host, for a request with this head.
+pub(super) fn paths(host: &Host, path: &[u8], head: &Parts, losers: &mut Vec<Loser>) {
+    let request = ConditionView(head);
     let HostBehaviour::Routes { paths, .. } = &host.behaviour else {
         return;
     };
-    let found = match paths.find(path, |_| true) {
+    let found = match paths.find(path, |conditions| conditions.hold(&request)) {
         PathMatch::Route(route) | PathMatch::AddSlash(route) => Some(route),
         PathMatch::Undecided => None,
     };
-    let mut is_before = true;
     let mut listed = 0;
     for tried in paths.tried(path) {
         if found.is_some_and(|found| Arc::ptr_eq(found, tried.route)) {
-            is_before = false;
             continue;
         }
         listed += 1;
@@ -123,18 +128,47 @@ pub(super) fn paths(host: &Host, path: &[u8], losers: &mut Vec<Loser>) {
             kind: PATH,
             name: shown(&tried, paths.is_regex()),
             object: object(tried.route),
-            because: because(&tried, is_before).to_owned(),
+            because: because(&tried, &request),
         });
     }
 }
 
-fn because(tried: &Tried<'_>, is_before: bool) -> &'static str {
+fn because(tried: &Tried<'_>, request: &dyn ConditionInput) -> String {
+    let conditions = tried.conditions;
     match tried.matches {
-        Some(false) => "does not match",
-        None => "its step limit ended the search",
-        Some(true) if is_before => "its conditions do not hold",
-        Some(true) => "matches, but is tried later",
+        Some(false) => "does not match".to_owned(),
+        None => "its step limit ended the search".to_owned(),
+        Some(true) => conditions
+            .and_then(|conditions| unmet(conditions, request))
+            .unwrap_or_else(|| "matches, but is tried later".to_owned()),
     }
+}
+
+/// The first condition that a request does not meet. Values are not shown: output ends up in tickets.
+fn unmet(conditions: &Conditions, request: &dyn ConditionInput) -> Option<String> {
+    let method = conditions.method.as_ref();
+    if let Some(method) = method.filter(|method| *method != request.method()) {
+        return Some(format!("its method is {method}"));
+    }
+    for (name, expected) in &conditions.headers {
+        match request.header(name) {
+            None => return Some(format!("the request has no header {name}")),
+            Some(value) if !expected.matches(&value) => {
+                return Some(format!("the header {name} does not match"));
+            }
+            Some(_) => {}
+        }
+    }
+    for (name, expected) in &conditions.query {
+        match request.query(name) {
+            None => return Some(format!("the request has no query parameter {name}")),
+            Some(value) if !expected.matches(value.as_bytes()) => {
+                return Some(format!("the query parameter {name} does not match"));
+            }
+            Some(_) => {}
+        }
+    }
+    None
 }
 
 fn shown(tried: &Tried<'_>, is_regex: bool) -> String {
