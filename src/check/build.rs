@@ -10,7 +10,7 @@ use headgate_compile::{
 };
 use k8s_openapi::api::networking::v1::Ingress;
 
-use super::report::{CheckedIngress, Report, Row, Section};
+use super::report::{CheckedIngress, GATEWAY_API, Report, Row, Section};
 use crate::input::{Input, Progress};
 use crate::output;
 
@@ -57,6 +57,7 @@ pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
     ingresses.sort_by(|one, other| one.gravity().cmp(&other.gravity()));
     let about: Vec<&Finding> = findings.others.iter().collect();
     let settings = setting_verdicts(snapshot, &input.options, &about);
+    let gateways = compiled.gateway_verdicts(snapshot, &findings.others);
     let report = Report {
         source: output::plain(&input.source).into_owned(),
         controller: input.workload.as_ref().map(|workload| {
@@ -70,7 +71,7 @@ pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
             .iter()
             .map(|note| output::plain(note).into_owned())
             .collect(),
-        sections: sections(totals, settings, input),
+        sections: sections(totals, settings, input, gateways),
         ingresses,
         unserved: findings.unserved,
         others: findings.others,
@@ -174,6 +175,7 @@ fn sections(
     totals: BTreeMap<Judgement, usize>,
     settings: SettingVerdicts,
     input: &Input,
+    gateways: Vec<Judgement>,
 ) -> Vec<Section> {
     let annotations = totals.into_iter().map(|(judgement, count)| Row {
         judgement,
@@ -207,6 +209,7 @@ fn sections(
         ),
         section("Flags", "flags", single(&input.flags)),
         section("Chart values", "values", single(&input.values)),
+        section("Gateway API", GATEWAY_API, single(&gateways)),
     ]
 }
 

@@ -2,6 +2,9 @@
 
 use headgate_compile::{Finding, Judgement, Name, Severity, Verdict};
 
+/// The key of the section about objects of the Gateway API.
+pub(super) const GATEWAY_API: &str = "gatewayApi";
+
 /// What will happen.
 pub(super) struct Report {
     /// Where the objects are from.
@@ -28,7 +31,8 @@ pub(super) struct Report {
 
 /// Names of one kind with their verdicts.
 pub(super) struct Section {
-    /// `Annotations`, `ConfigMap keys`, `Class settings` (the parameters of IngressClasses), `Flags` or `Chart values`.
+    /// `Annotations`, `ConfigMap keys`, `Class settings` (the parameters of IngressClasses), `Flags`, `Chart values` or
+    /// `Gateway API`.
     pub(super) title: &'static str,
     /// The same for programs.
     pub(super) key: &'static str,
@@ -86,7 +90,27 @@ impl Report {
         } else {
             "Ingresses behave"
         };
-        format!("{same} of {ingresses} {noun} the same")
+        let of_ingresses = format!("{same} of {ingresses} {noun} the same");
+        let Some(gateways) = self.gateways() else {
+            return of_ingresses;
+        };
+        let bad = gateways.count(Verdict::NotSupported);
+        let all = gateways.rows.len();
+        let objects = match all {
+            1 => "1 object of the Gateway API has".to_owned(),
+            all => format!("{all} objects of the Gateway API have"),
+        };
+        let of_gateways = format!("{bad} of {objects} errors");
+        match ingresses {
+            0 => of_gateways,
+            _ => format!("{of_ingresses}; {of_gateways}"),
+        }
+    }
+
+    /// The objects of the Gateway API, if there are any.
+    fn gateways(&self) -> Option<&Section> {
+        let mut sections = self.shown_sections();
+        sections.find(|section| section.key == GATEWAY_API)
     }
 
     /// What was checked, in one line.
@@ -117,11 +141,21 @@ impl Report {
     pub(super) fn summary(&self) -> String {
         let counts = self.counts();
         let of = |verdict| {
-            let rows = self.sections.iter().flat_map(|section| &section.rows);
-            rows.filter(|row| row.judgement.verdict == verdict).count()
+            let sections = self.sections.iter();
+            let of_names = sections.filter(|section| section.key != GATEWAY_API);
+            of_names
+                .map(|section| section.count(verdict))
+                .sum::<usize>()
         };
+        let gateways = self.gateways().map(|gateways| {
+            format!(
+                " gateway-objects={} gateway-unsupported={}",
+                gateways.rows.len(),
+                gateways.count(Verdict::NotSupported)
+            )
+        });
         format!(
-            "summary: ingresses={} same={} different={} unsupported={} other-class={} errors={} warnings={} names-differing={} names-unsupported={}",
+            "summary: ingresses={} same={} different={} unsupported={} other-class={} errors={} warnings={} names-differing={} names-unsupported={}{}",
             counts.ingresses,
             counts.same,
             counts.ingresses - counts.same - counts.unsupported,
@@ -131,6 +165,7 @@ impl Report {
             counts.warnings,
             of(Verdict::Differs),
             of(Verdict::NotSupported),
+            gateways.unwrap_or_default(),
         )
     }
 

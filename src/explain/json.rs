@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use headgate_compile::gateway::ServingListener;
 use headgate_compile::{
     AnnotationJudge, Compiled, ConfigMap, Finding, Kind, Name, ObjectRef, Options, Protocol,
     Severity, Snapshot, StreamEntry, Subject,
@@ -25,6 +26,10 @@ const SECRET: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
 pub(crate) struct Objects {
     /// The Ingress of the route.
     pub(super) owner: Option<Name>,
+    /// The listener of a Gateway.
+    gateway: Option<ServingListener>,
+    /// The route of a Gateway.
+    route: Option<ObjectRef>,
     /// The Ingresses of the host, oldest first.
     pub(super) ingresses: Vec<Arc<Ingress>>,
     /// The ConfigMap with the settings.
@@ -53,7 +58,8 @@ impl Objects {
         (request, explanation): (&ExplainRequest, &Explanation),
     ) -> Self {
         let owner = explanation.route.as_deref().and_then(owner);
-        let host = explanation.host.as_ref();
+        let gateway = gateway(compiled, request, explanation);
+        let host = explanation.host.as_ref().filter(|_| gateway.is_none());
         let of_host = host.map(|host| compiled.ingresses_of(&host.name));
         let mut names: Vec<&Name> = of_host.into_iter().flatten().collect();
         // Without a rule, an Ingress with only a default backend has routes all the same.
@@ -66,6 +72,10 @@ impl Objects {
         Self {
             ingresses: ingresses.collect(),
             owner,
+            route: gateway
+                .as_ref()
+                .and_then(|_| route_of_gateway(explanation.route.as_deref()?)),
+            gateway,
             settings: settings.and_then(|name| {
                 let map = snapshot.get::<ConfigMap>(&name)?.clone();
                 Some((name, map))
@@ -93,9 +103,49 @@ impl Objects {
                 // Without a field it is about the whole ConfigMap.
                 finding.field.is_empty() || number == Some(Some(port.number))
             }
-            _ => false,
+            _ => {
+                let subject = (*kind, name);
+                let parent = self.gateway.as_ref().map(|gateway| &gateway.parent);
+                let mut objects = parent.into_iter().chain(&self.route);
+                objects.any(|object| (object.kind, &object.name) == subject)
+            }
         }
     }
+}
+
+/// The listener of a Gateway that the request is for.
+fn gateway(
+    compiled: &Compiled,
+    request: &ExplainRequest,
+    explanation: &Explanation,
+) -> Option<ServingListener> {
+    let address = explanation.listener.as_ref()?.address;
+    let protocol = match request.url.scheme_str() {
+        Some("udp") => Protocol::Udp,
+        _ => Protocol::Tcp,
+    };
+    // Of TLS, the server name of the handshake decides; clients take it from the URL.
+    let requested = match request.url.scheme_str() {
+        Some("http") => explanation
+            .host
+            .as_ref()
+            .map(|host| host.requested.as_str()),
+        _ => request.url.host(),
+    };
+    compiled.gateway_listener((address, protocol), requested)
+}
+
+/// The object of the Gateway API that declares a route.
+fn route_of_gateway(route: &Route) -> Option<ObjectRef> {
+    let origin = &route.origin;
+    let kinds = [Kind::HttpRoute, Kind::GrpcRoute];
+    let kind = kinds
+        .into_iter()
+        .find(|kind| kind.as_str() == origin.kind)?;
+    Some(ObjectRef {
+        kind,
+        name: Name::new(&origin.namespace, &origin.name),
+    })
 }
 
 fn port(compiled: &Compiled, options: &Options, request: &ExplainRequest) -> Option<Port> {
@@ -133,6 +183,8 @@ pub(crate) fn explained(
         "listener": explanation.listener.as_ref().map(|listener| json!({
             "address": listener.address.to_string(),
             "scheme": listener.scheme,
+            "name": objects.gateway.as_ref().map(|gateway| &*gateway.name),
+            "object": objects.gateway.as_ref().map(|gateway| gateway.parent.to_string()),
         })),
         "host": explanation.host.as_ref().map(|host| json!({
             "name": &*host.name,

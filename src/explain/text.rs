@@ -55,7 +55,11 @@ fn place(explained: &Value, out: &mut Text) {
     let listener = &explained["listener"];
     if !listener.is_null() {
         let (scheme, address) = (string(&listener["scheme"]), string(&listener["address"]));
-        out.line(&format!("listener  {scheme} on {address}"));
+        let gateway = match string(&listener["object"]) {
+            "" => String::new(),
+            object => format!(", {} of {object}", string(&listener["name"])),
+        };
+        out.line(&format!("listener  {scheme} on {address}{gateway}"));
     }
     let host = &explained["host"];
     if !host.is_null() {
@@ -163,7 +167,9 @@ fn findings(explained: &Value, out: &mut Text) {
     if findings.is_empty() {
         return;
     }
+    let is_of_gateway = !explained["listener"]["object"].is_null();
     let about = match explained["host"].is_null() {
+        _ if is_of_gateway => "the Gateway and the route",
         true => "this port",
         false => "the Ingresses of this host",
     };

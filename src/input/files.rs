@@ -1,11 +1,14 @@
 //! Input from files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use headgate_compile::objects::custom::{Custom, Delivered, GatewayClassSpec, GatewaySpec};
 use headgate_compile::{Kind, Object, Options, Snapshot};
 use k8s_openapi::api::networking::v1::{IngressClass, IngressClassSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::json;
 
 use super::progress::Progress;
 use super::{Controller, Input, Objects, Place, unchecked};
@@ -25,6 +28,9 @@ pub(super) fn read(place: &Place, progress: &Progress) -> Result<Input> {
     let mut input = Input::of_files(contents, controller, source(&place.paths));
     if let Objects::Files(snapshot) = &mut input.objects {
         input.notes.extend(add_class(snapshot, &input.options));
+        input
+            .notes
+            .extend(add_gateway_classes(snapshot, &input.options));
         for kind in EXPECTED {
             if is_absent(snapshot, kind) {
                 let consequence = unchecked(kind);
@@ -75,4 +81,32 @@ fn add_class(snapshot: &mut Snapshot, options: &Options) -> Option<String> {
         "no IngressClass in the files: {} is assumed to be of {}",
         class.ingress_class, class.controller_class
     ))
+}
+
+/// Likewise, without any GatewayClass, those of the Gateways are taken to be of this controller.
+fn add_gateway_classes(snapshot: &mut Snapshot, options: &Options) -> Option<String> {
+    let controller = &options.gateway.as_ref()?.controller;
+    if snapshot.count(Kind::GatewayClass) > 0 {
+        return None;
+    }
+    let gateways = snapshot.all::<Custom<GatewaySpec>>();
+    let names: BTreeSet<String> = gateways
+        .map(|gateway| gateway.spec.gateway_class_name.clone())
+        .collect();
+    for name in &names {
+        let class = json!({
+            "metadata": { "name": name },
+            "spec": { "controllerName": controller },
+        });
+        let class: Delivered<GatewayClassSpec> = serde_json::from_value(class).ok()?;
+        snapshot.apply(Object::from(class));
+    }
+    snapshot.take_changes();
+    let names: Vec<String> = names.into_iter().collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "no GatewayClass in the files: {} is assumed to be of {controller}",
+            names.join(", ")
+        )
+    })
 }

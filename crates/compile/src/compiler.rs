@@ -5,6 +5,7 @@
 //! compilation with it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use headgate_table::{Certificate, RoutingTable, UpstreamKey};
@@ -16,7 +17,7 @@ use crate::finding::Finding;
 use crate::findings::{Findings, Source};
 use crate::policies::{self, Policies};
 use crate::snapshot::{Changes, Snapshot};
-use crate::{Kind, ObjectRef, Options};
+use crate::{Judgement, Kind, ObjectRef, Options, Protocol};
 use crate::{gateway, ingress};
 
 /// A compiled state: the table to serve from, and the state for the next incremental compilation.
@@ -183,6 +184,20 @@ impl Compiled {
     /// The Services of Gateways, as they should be.
     pub fn gateway_services(&self) -> &[gateway::GatewayService] {
         self.gateway.services_of_gateways()
+    }
+
+    /// One verdict about each object of the Gateway API in `snapshot`. `findings` are those of a report.
+    pub fn gateway_verdicts(&self, snapshot: &Snapshot, findings: &[Finding]) -> Vec<Judgement> {
+        self.gateway.verdicts(snapshot, findings)
+    }
+
+    /// The listener of a Gateway whose socket at `address` is for `name`; `None`: it is not of a Gateway.
+    pub fn gateway_listener(
+        &self,
+        socket: (SocketAddr, Protocol),
+        name: Option<&str>,
+    ) -> Option<gateway::ServingListener> {
+        self.gateway.listener(socket, name)
     }
 
     /// All findings, sorted.

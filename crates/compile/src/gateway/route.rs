@@ -14,7 +14,8 @@ use super::{grpc, stream};
 use crate::build::{BackendDraft, RouteDraft, SplitDraft, TargetDraft, UpstreamDraft};
 use crate::finding::Finding;
 use crate::objects::custom::{
-    Custom, GrpcRouteSpec, HttpRouteSpec, ParentRef, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
+    Custom, GrpcRouteSpec, HttpRouteSpec, HttpRule, ParentRef, TcpRouteSpec, TlsRouteSpec,
+    UdpRouteSpec,
 };
 use crate::{Kind, Name, ObjectRef, Snapshot};
 
@@ -153,6 +154,15 @@ impl<'a> WrittenRoute<'a> {
             Self::Grpc(route) => route.spec.rules.as_ref().map_or_else(one, |rules| {
                 rules.iter().map(|rule| rule.name.as_deref()).collect()
             }),
+            Self::Tls(_) | Self::Tcp(_) | Self::Udp(_) => Vec::new(),
+        }
+    }
+
+    /// Its rules about requests; a stream has none.
+    pub(crate) fn http_rules(self) -> Vec<HttpRule> {
+        match self {
+            Self::Http(route) => http::rules(&route.spec),
+            Self::Grpc(route) => grpc::rules(&route.spec),
             Self::Tls(_) | Self::Tcp(_) | Self::Udp(_) => Vec::new(),
         }
     }
