@@ -22,7 +22,9 @@ pub(crate) fn metrics_markdown() -> String {
             "As in ingress-nginx",
             "nginx_ingress_controller_",
             "Besides their own labels they have `controller_namespace`, `controller_class` and `controller_pod`, except those of \
-             certificates. `host` is left out with `--metrics-per-host=false`.",
+             certificates. `host` is left out with `--metrics-per-host=false`. Of an HTTPRoute or GRPCRoute, `namespace` and \
+             `ingress` are its namespace and name, `service` is the first Service of its rule, if it has one, and `canary` is the \
+             other Service of the rule that served.",
         ),
         (
             "Of Headgate",
