@@ -138,6 +138,7 @@ Redirect from http to https (308):\n  curl -i --resolve api.ecommerce.com:{http}
 Canary: a tenth of the requests, and every request with this header:\n  for i in $(seq 20); do curl -sk {api}/products | grep -o '\"name\":\"[^\"]*\"'; done\n  curl -k -H 'X-Canary: always' {api}/products\n\
 Rate limit (503 after the burst):\n  for i in $(seq 40); do curl -sk -o /dev/null -w '%{{http_code}} ' {api}/orders; done; echo\n\
 Session affinity by cookie:\n  curl -ik --resolve cart.ecommerce.com:{https}:127.0.0.1 https://cart.ecommerce.com:{https}/\n\
+A Gateway with an HTTPRoute: a header selects version 2, and an old path is redirected:\n  curl -H 'Host: gateway.ecommerce.com' -H 'X-Version: 2' http://127.0.0.1:8090/products\n  curl -i -H 'Host: gateway.ecommerce.com' http://127.0.0.1:8090/catalogue/7\n\
 Rewrites, WebSocket, gRPC and more are in these files; edit them, and changes are served at once:\n  {}\n\
 Routing table, findings and metrics:\n  curl http://127.0.0.1:{admin}/debug/table\n  curl http://127.0.0.1:{admin}/debug/findings\n  curl http://127.0.0.1:{admin}/metrics\n\
 \n\

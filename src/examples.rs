@@ -1,5 +1,5 @@
-//! The example manifests, compiled into the program: what `headgate demo` serves, and an introduction to Ingresses. Each
-//! file begins with what it shows and a command to try it.
+//! The example manifests, compiled into the program: what `headgate demo` serves, and an introduction to Ingresses and
+//! Gateways. Each file begins with what it shows and a command to try it.
 //!
 //! There are no EndpointSlices among them: `demo` starts a backend for every Service and adds the addresses.
 
@@ -40,6 +40,7 @@ pub(crate) const EXAMPLES: &[Example] = &[
         "95-external-name.yaml",
         include_str!("examples/95-external-name.yaml"),
     ),
+    ("97-gateway.yaml", include_str!("examples/97-gateway.yaml")),
 ];
 
 #[cfg(test)]
