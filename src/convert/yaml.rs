@@ -111,7 +111,7 @@ mod tests {
             "kind": "K", "apiVersion": "v1",
         });
         write(&object, 0, &mut out);
-        let expected = "apiVersion: v1\nkind: K\nspec:\n  a: \"1\"\n  b:\n  - 1\n  - name: n\n    x: {}\n    y: \"on\"\n  \
+        let expected = "apiVersion: v1\nkind: K\nspec:\n  a: \"1\"\n  b:\n  - 1\n  - name: \"n\"\n    x: {}\n    y: \"on\"\n  \
                         c: \"a: b # c\"\n  d: /x\n  e: []\n  f: \"a\\nb\"\n  g: true\n  h: \"-\"\n";
         assert_eq!(out, expected);
     }

@@ -232,22 +232,22 @@ impl Applied {
         self.pool.settings.affinity.is_some()
     }
 
-    /// The policy of a rule: what its `filters` say comes first.
-    pub(super) fn policy(&self, filters: Policy) -> Policy {
-        let own = Policy::clone(&self.policy);
-        let host = filters.forwarding.host.clone();
+    /// How requests are forwarded, before what a rule itself says.
+    pub(super) fn forwarding(&self) -> Forwarding {
+        Forwarding::clone(&self.policy.forwarding)
+    }
+
+    /// The policy of a rule: what the rule itself says, `own`, comes first.
+    pub(super) fn policy(&self, own: Policy) -> Policy {
+        let of_policies = Policy::clone(&self.policy);
         Policy {
-            redirect: filters.redirect,
-            cors: filters.cors.or(own.cors),
+            redirect: own.redirect,
+            cors: own.cors.or(of_policies.cors),
+            session: own.session,
+            authorization: own.authorization,
             hsts: false,
-            forwarding: match host {
-                None => own.forwarding,
-                host => Arc::new(Forwarding {
-                    host,
-                    ..Forwarding::clone(&own.forwarding)
-                }),
-            },
-            ..own
+            forwarding: own.forwarding,
+            ..of_policies
         }
     }
 

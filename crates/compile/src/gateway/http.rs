@@ -148,7 +148,8 @@ impl Compiler<'_> {
         let prefix = matches::prefix(rule);
         let filters = Filters::of(&rule.filters, prefix)?;
         let session = self.session(index, rule)?;
-        let forwarding = timing::with_timing(rule, filters.forwarding(forwarding()))?;
+        let of_policies = applied.map_or_else(forwarding, Applied::forwarding);
+        let forwarding = timing::with_timing(rule, filters.forwarding(of_policies))?;
         let authorization = match self.authorization(&filters, referrer) {
             Ok(authorization) => authorization,
             Err(problem) => {
@@ -188,6 +189,9 @@ impl Compiler<'_> {
             forwarding: Arc::new(forwarding),
             ..Policy::default()
         };
+        // A session of the rule itself takes the place of the affinity of a policy.
+        let has_session = policy.session.is_some();
+        let sets_affinity_cookie = applied.is_some_and(Applied::sets_affinity_cookie);
         let policy = RoutePolicy {
             policy: Arc::new(match applied {
                 Some(applied) => applied.policy(policy),
@@ -196,7 +200,7 @@ impl Compiler<'_> {
             https: HttpsRedirect::Never,
             rewrite: filters.rewrite.map(Arc::new),
             error_pages: applied.and_then(|applied| applied.error_pages.clone()),
-            sets_affinity_cookie: applied.is_some_and(Applied::sets_affinity_cookie),
+            sets_affinity_cookie: sets_affinity_cookie && !has_session,
         };
         let target = match applied.map(|applied| (applied, &applied.closed)) {
             None => TargetDraft::Split(split),

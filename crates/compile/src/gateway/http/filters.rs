@@ -131,7 +131,11 @@ impl Filters {
     /// `forwarding` with what the filters say of it.
     pub(super) fn forwarding(&self, forwarding: Forwarding) -> Forwarding {
         Forwarding {
-            host: self.host.clone().map(FieldTemplate::Fixed),
+            host: self
+                .host
+                .clone()
+                .map(FieldTemplate::Fixed)
+                .or(forwarding.host),
             ..forwarding
         }
     }

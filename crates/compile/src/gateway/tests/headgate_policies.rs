@@ -354,6 +354,40 @@ fn the_filters_of_a_rule_come_before_policies() {
 }
 
 #[test]
+fn what_a_rule_says_itself_stays_with_a_policy() {
+    let mut cluster = Cluster::with_two_rules();
+    let authorized = json!([{ "type": "ExternalAuth", "externalAuth": {
+        "protocol": "HTTP", "backendRef": backend("v3"), "http": {},
+    } }]);
+    cluster.route(
+        "r",
+        json!({ "parentRefs": [{ "name": "same" }], "rules": [{
+            "filters": authorized, "backendRefs": [backend("v1")],
+            "timeouts": { "request": "7s" }, "retry": { "codes": [503], "attempts": 4 },
+            "sessionPersistence": { "sessionName": "own" },
+        }] }),
+    );
+    let alone = cluster.routes_of(8080);
+    let fields = json!({ "proxyReadTimeout": 3, "affinity": "cookie" });
+    cluster.headgate("p", to("HTTPRoute", "r", None), fields);
+    let with_policy = cluster.routes_of(8080);
+    assert!(
+        with_policy[0].contains("read-timeout 3s"),
+        "{with_policy:?}"
+    );
+    for own in [
+        "asks infra/v3/8080 gateway",
+        "session by cookie own",
+        "request-timeout 7s",
+        "retry-on error,timeout,invalid_header,503",
+        "tries 5",
+    ] {
+        assert!(alone[0].contains(own), "{own}: {alone:?}");
+        assert!(with_policy[0].contains(own), "{own}: {with_policy:?}");
+    }
+}
+
+#[test]
 fn what_policies_say_of_upstreams_is_for_the_routes_that_have_them() {
     let mut cluster = Cluster::with_two_rules();
     let fields =
