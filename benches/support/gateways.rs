@@ -61,6 +61,62 @@ pub(crate) fn snapshot(routes: usize, gateways: usize) -> Snapshot {
     snapshot
 }
 
+/// `hosts` HTTPRoutes, each with a host and a rule for each of the paths, on one Gateway.
+pub(crate) fn hosts(hosts: usize) -> Snapshot {
+    let mut snapshot = snapshot(0, 1);
+    for n in 0..hosts {
+        let rule = |path: &&str| {
+            json!({
+                "matches": [{ "path": { "type": "PathPrefix", "value": path } }],
+                "backendRefs": [{ "name": format!("web-{n}"), "port": 80 }],
+            })
+        };
+        snapshot.apply(of_rules(n, super::PATHS.iter().map(rule).collect()));
+        for object in backend(n) {
+            snapshot.apply(object);
+        }
+    }
+    snapshot
+}
+
+/// What tells candidates apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum By {
+    Header,
+    Query,
+}
+
+/// The name of the header field or query parameter that candidates have.
+pub(crate) const FIELD: &str = "x-candidate";
+
+/// A host whose one path has `count` candidates: each demands another value.
+pub(crate) fn candidates(count: usize, by: By) -> Snapshot {
+    let mut snapshot = snapshot(0, 1);
+    let field = match by {
+        By::Header => "headers",
+        By::Query => "queryParams",
+    };
+    let rule = |n: usize| {
+        json!({
+            "matches": [{ field: [{ "name": FIELD, "value": n.to_string() }] }],
+            "backendRefs": [{ "name": "web-0", "port": 80 }],
+        })
+    };
+    snapshot.apply(of_rules(0, (0..count).map(rule).collect()));
+    for object in backend(0) {
+        snapshot.apply(object);
+    }
+    snapshot
+}
+
+/// HTTPRoute `n` of the first Gateway.
+fn of_rules(n: usize, rules: Value) -> Object {
+    read::<HttpRouteSpec>(json!({
+        "metadata": { "name": format!("route-{n}"), "namespace": "shop" },
+        "spec": { "parentRefs": [{ "name": "gateway-0" }], "hostnames": [super::host(n)], "rules": rules },
+    }))
+}
+
 /// Default options, with Gateways.
 pub(crate) fn options() -> Options {
     Options {

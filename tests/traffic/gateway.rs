@@ -9,6 +9,7 @@ mod hosts;
 mod matching;
 mod mirrors;
 mod redirects;
+mod reload;
 mod retries;
 mod sessions;
 mod setup;
