@@ -37,7 +37,7 @@ impl ConditionInput for Conditional {
 /// The length of the path of the route; zero: there is none.
 fn find(listener: &Listener, host: &str, path: &[u8], request: &dyn ConditionInput) -> usize {
     let hosts = listener.hosts(None, host);
-    let hosts = hosts.ok().expect("a listener for http");
+    let hosts = hosts.expect("a listener for http");
     match &hosts.find(host).behaviour {
         HostBehaviour::Routes { paths, .. } => {
             match paths.find(path, |conditions| conditions.hold(request)) {

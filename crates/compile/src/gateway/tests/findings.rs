@@ -84,11 +84,13 @@ fn a_backend_without_endpoints_is_a_finding_about_each_of_its_routes() {
     cluster.route("one", of("one"));
     cluster.compile_all();
     assert!(about_endpoints(&cluster).is_empty());
-    let slice = cluster.snapshot.names(Kind::EndpointSlice);
-    let slice = slice.cloned().find(|one| &*one.name == "v1").unwrap();
+    let find = |snapshot: &Snapshot| {
+        let mut slices = snapshot.names(Kind::EndpointSlice);
+        slices.find(|one| &*one.name == "v1").cloned().unwrap()
+    };
     let slice = ObjectRef {
         kind: Kind::EndpointSlice,
-        name: slice,
+        name: find(&cluster.snapshot),
     };
     cluster.snapshot.delete(&slice);
     cluster.compile_all();
