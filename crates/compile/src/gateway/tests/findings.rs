@@ -84,7 +84,7 @@ fn a_backend_without_endpoints_is_a_finding_about_each_of_its_routes() {
     cluster.route("one", of("one"));
     cluster.compile_all();
     assert!(about_endpoints(&cluster).is_empty());
-    let find = |snapshot: &Snapshot| {
+    let find = |snapshot: &crate::Snapshot| {
         let mut slices = snapshot.names(Kind::EndpointSlice);
         slices.find(|one| &*one.name == "v1").cloned().unwrap()
     };
