@@ -13,6 +13,8 @@ use super::testenv::{TestEnv, until, until_leader};
 const GROUP: &str = "gateway.networking.k8s.io";
 const CONTROLLER: &str = "headgate.dev/gateway-controller";
 const ENABLED: &str = "--enable-gateway-api";
+/// Gateways listen on their own ports; nothing here leads from a Service to others.
+const OWN_PORTS: &str = "--gateway-port-range=none";
 /// The kinds, by plural.
 const KINDS: [&str; 10] = [
     "gatewayclasses",
@@ -168,7 +170,7 @@ fn kinds_are_watched_while_their_crds_are_installed() {
     let web = env.start_echo("web");
     env.load(backend("web", &[web.address()]));
     env.create(ingress("web", "a.test", "web"));
-    let program = env.controller(&[ENABLED]);
+    let program = env.controller(&[ENABLED, OWN_PORTS]);
     until_served_by(&program, "a.test", "web");
     let asked = |env: &TestEnv| {
         let requests = env.api.requests();
@@ -221,7 +223,7 @@ fn a_replica_that_starts_lists_the_installed_kinds_before_it_is_ready() {
         .create(route(&env, "HTTPRoute", "web", "gate", "web"));
     let fault = Fault::new(Effect::Status(500)).resource("httproutes");
     env.api.inject(fault);
-    let program = env.replica("headgate-0", &[ENABLED]);
+    let program = env.replica("headgate-0", &[ENABLED, OWN_PORTS]);
     env.api
         .wait_for_request(|request| request.resource == "httproutes");
     program.admin_get("/readyz").is(503);
@@ -248,7 +250,7 @@ fn older_versions_are_watched_where_no_newer_one_is_served() {
     env.api.create(gate);
     env.api
         .create(route(&env, "TCPRoute", "web", "gate", "web"));
-    let _program = env.controller(&[ENABLED]);
+    let _program = env.controller(&[ENABLED, OWN_PORTS]);
     until_accepted(&env, "TCPRoute", "web");
     let writes = status_writes(&env, "tcproutes", "web");
     assert!(writes[0].path.contains("/v1alpha2/"), "{writes:?}");
@@ -295,7 +297,7 @@ fn statuses_are_written_once_and_those_of_other_controllers_are_kept() {
         json!({"controllerName": CONTROLLER, "parentRef": {"name": "former"}, "conditions": []});
     other["status"] = json!({"parents": [entry, stale]});
     env.api.create(other.clone());
-    let program = env.controller(&[ENABLED]);
+    let program = env.controller(&[ENABLED, OWN_PORTS]);
     until_accepted(&env, "HTTPRoute", "web");
     until_served_on(port, "web.test", "web");
     env.until("Gateway", "gate", |gate| {
@@ -308,7 +310,7 @@ fn statuses_are_written_once_and_those_of_other_controllers_are_kept() {
         conditions(status),
         [
             "Accepted=True/Accepted@1",
-            "Programmed=True/Programmed@1",
+            "Programmed=False/AddressNotAssigned@1",
             "ResolvedRefs=True/ResolvedRefs@1",
             "example.com/Audited=True/Done@7",
         ]
@@ -345,7 +347,7 @@ fn statuses_are_written_once_and_those_of_other_controllers_are_kept() {
     // Another run writes nothing that is written.
     stop(&program);
     env.api.clear_requests();
-    let program = env.controller(&[ENABLED]);
+    let program = env.controller(&[ENABLED, OWN_PORTS]);
     env.api
         .create(route(&env, "HTTPRoute", "late", "gate", "web"));
     until_accepted(&env, "HTTPRoute", "late");
@@ -374,7 +376,7 @@ fn a_status_that_another_client_changes_meanwhile_is_written_to_the_newer_object
     env.api.inject(fault.resource("httproutes/status"));
     env.api
         .create(route(&env, "HTTPRoute", "web", "gate", "web"));
-    let _program = env.controller(&[ENABLED]);
+    let _program = env.controller(&[ENABLED, OWN_PORTS]);
     until_accepted(&env, "HTTPRoute", "web");
     assert_eq!(status_writes(&env, "httproutes", "web").len(), 3);
 
@@ -391,7 +393,12 @@ fn only_the_leader_writes_and_another_takes_over() {
     install(&env);
     env.api.create(class("headgate"));
     env.api.create(gateway(&env, "gate", free_port()));
-    let flags = [ENABLED, "--election-ttl=3s", "--bind-address=127.0.0.1"];
+    let flags = [
+        ENABLED,
+        OWN_PORTS,
+        "--election-ttl=3s",
+        "--bind-address=127.0.0.1",
+    ];
     let replica = |pod: &str| -> Program {
         let program = env.replica_with_account(pod, pod, &flags);
         program.until_ready();
@@ -435,7 +442,7 @@ fn many_statuses_are_paced() {
     });
     env.api.load(routes);
     let start = std::time::Instant::now();
-    let program = env.controller(&[ENABLED]);
+    let program = env.controller(&[ENABLED, OWN_PORTS]);
     env.until("Gateway", "gate", |gate| {
         gate["status"]["listeners"][0]["attachedRoutes"] == ROUTES
     });
@@ -465,7 +472,7 @@ fn without_permissions_ingresses_are_served_and_the_missing_ones_are_named() {
         .service_account(&env.controller_namespace(), "narrow");
     roles::bind(&env, "everywhere", "narrow");
     let kubeconfig = env.api.kubeconfig_for(&token);
-    let program = env.replica_with_kubeconfig(&kubeconfig, "headgate-0", &[ENABLED]);
+    let program = env.replica_with_kubeconfig(&kubeconfig, "headgate-0", &[ENABLED, OWN_PORTS]);
     program.until_ready();
     until_served_by(&program, "a.test", "web");
     for permission in [
@@ -484,7 +491,19 @@ fn without_permissions_ingresses_are_served_and_the_missing_ones_are_named() {
 
 #[test]
 fn the_roles_for_the_gateway_api_are_sufficient_and_minimal() {
-    super::permissions::check_roles(|_| vec![ENABLED.to_owned()]);
+    let flags = [ENABLED, OWN_PORTS].map(str::to_owned);
+    // Those for the Services of Gateways are used in crates/cluster/tests/gateway_services.rs, and like those for Headgate's own
+    // kinds in a real cluster (tests/conformance).
+    super::permissions::check_roles_except(
+        |_| flags.to_vec(),
+        |grant| {
+            grant.group == "headgate.dev"
+                || matches!(
+                    &*grant.resource,
+                    "services" | "endpointslices" | "configmaps"
+                )
+        },
+    );
 }
 
 /// Makes a controller use every permission for the Gateway API.
@@ -539,6 +558,6 @@ fn without_streaming_lists_kinds_are_listed_in_pages() {
     install(&env);
     env.api.create(class("headgate"));
     env.api.create(gateway(&env, "gate", free_port()));
-    let _program = env.controller(&[ENABLED]);
+    let _program = env.controller(&[ENABLED, OWN_PORTS]);
     until_accepted(&env, "Gateway", "gate");
 }
