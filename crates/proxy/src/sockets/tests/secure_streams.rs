@@ -59,6 +59,7 @@ async fn reversing(own: Option<&Certificate>) -> SocketAddr {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             match &acceptor {
+                None if begins_with_a_handshake(&stream).await => {}
                 None => reverse(stream).await,
                 Some(acceptor) => match acceptor.accept(stream).await {
                     Ok(stream) => reverse(stream).await,
@@ -93,6 +94,12 @@ async fn open(address: SocketAddr, trusted: &Certificate) -> TlsStream<TcpStream
         .connect(name, connect(address).await)
         .await
         .unwrap()
+}
+
+/// Whether a client of TLS speaks, which waits for an answer as long as the connection is open.
+async fn begins_with_a_handshake(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    stream.peek(&mut first).await.is_ok() && first == [22]
 }
 
 /// What comes back for `bytes`.
