@@ -19,6 +19,7 @@ pub mod objects;
 mod options;
 pub mod policies;
 mod snapshot;
+mod stable_hash;
 mod workload;
 
 pub use batch::{Batch, Origin};
@@ -43,4 +44,5 @@ pub use options::{
     SelectorError,
 };
 pub use snapshot::{Changes, Environment, Snapshot};
+pub use stable_hash::stable_hash;
 pub use workload::Workload;

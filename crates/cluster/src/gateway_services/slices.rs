@@ -1,6 +1,7 @@
 //! The EndpointSlices of a Gateway's Service: copies of those of the controller's own Service, with the local ports.
 
 use headgate_compile::gateway::GatewayService;
+use headgate_compile::stable_hash;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -67,8 +68,5 @@ pub(super) fn name(source: &EndpointSlice, desired: &GatewayService) -> String {
     let ObjectMeta { name, .. } = &source.metadata;
     let text = [name.as_deref().unwrap_or_default(), &source.address_type];
     let bytes = text.iter().flat_map(|part| part.bytes().chain([0xff]));
-    let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
-    format!("{}-{hash:08x}", desired.name.name)
+    format!("{}-{:08x}", desired.name.name, stable_hash(bytes))
 }

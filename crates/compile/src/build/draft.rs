@@ -172,6 +172,24 @@ pub struct HostDraft {
     pub behaviour: BehaviourDraft,
 }
 
+impl HostDraft {
+    /// A host that has nothing but routes, without a certificate.
+    pub fn of_routes(name: Arc<str>, order: PathOrder) -> Self {
+        Self {
+            name,
+            aliases: Vec::new(),
+            tls: HostTls::None,
+            clients: HostClients::Any,
+            ciphers: HostCiphers::default(),
+            script: None,
+            behaviour: BehaviourDraft::Routes {
+                app_root: None,
+                order,
+            },
+        }
+    }
+}
+
 /// How the paths of a host match, and in which order they are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PathOrder {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headgate_table::{
-    CATCH_ALL, Host, HostBehaviour, HostCiphers, HostClients, HostTls, PathIndex, RegexName,
-    RoutingTable, SharedMap, Slot, Target, TlsRoute, UpstreamKey, VirtualHosts,
+    CATCH_ALL, Host, HostBehaviour, PathIndex, RegexName, RoutingTable, SharedMap, Slot, Target,
+    TlsRoute, UpstreamKey, VirtualHosts,
 };
 
-use super::draft::{BehaviourDraft, HostDraft, PathOrder, RouteDraft, SplitDraft, Universe};
+use super::draft::{HostDraft, PathOrder, RouteDraft, SplitDraft, Universe};
 use super::hosts::{self, Conflict};
 use super::passthrough::Passthrough;
 use super::upstream::{self, Inputs, UpstreamPolicy, UpstreamProblem};
@@ -84,18 +84,7 @@ impl Builder {
         }
         let mut conflicts = Vec::new();
         for ((universe, name), routes) in of_host {
-            let draft = HostDraft {
-                name,
-                aliases: Vec::new(),
-                tls: HostTls::None,
-                clients: HostClients::Any,
-                ciphers: HostCiphers::default(),
-                script: None,
-                behaviour: BehaviourDraft::Routes {
-                    app_root: None,
-                    order: PathOrder::Literal,
-                },
-            };
+            let draft = HostDraft::of_routes(name, PathOrder::Literal);
             conflicts.extend(self.set_host(&universe, draft, None, routes));
         }
         conflicts
@@ -150,18 +139,7 @@ impl Builder {
 
 /// The catch-all of a new universe.
 pub(crate) fn empty_host(order: PathOrder) -> Host {
-    let draft = HostDraft {
-        name: CATCH_ALL.into(),
-        aliases: Vec::new(),
-        tls: HostTls::None,
-        clients: HostClients::Any,
-        ciphers: HostCiphers::default(),
-        script: None,
-        behaviour: BehaviourDraft::Routes {
-            app_root: None,
-            order,
-        },
-    };
+    let draft = HostDraft::of_routes(CATCH_ALL.into(), order);
     let (host, _) = hosts::build::<()>(draft, None, Vec::new(), None, &mut Upstreams::default());
     host
 }

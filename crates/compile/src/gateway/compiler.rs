@@ -13,7 +13,7 @@ mod touched;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use headgate_table::{HostCiphers, HostClients, HostTls, UpstreamKey};
+use headgate_table::UpstreamKey;
 
 use self::touched::Touched;
 use super::attach::{self, Candidate};
@@ -26,7 +26,7 @@ use super::state::{Host, Parent, Route, State};
 use super::status;
 use super::universe::{Universe, reference};
 use crate::build::certificates::Certificates;
-use crate::build::{self, BehaviourDraft, Builder, HostDraft, PathOrder, UpstreamPolicy};
+use crate::build::{self, Builder, HostDraft, PathOrder, UpstreamPolicy};
 use crate::findings::Findings;
 use crate::ingress;
 use crate::ingress::settings::Settings;
@@ -375,18 +375,7 @@ impl Pass<'_> {
         let split = senior.and_then(|(_, split)| split.as_deref());
         let name = host.hostname.host();
         self.builder.set_passthrough(&host.universe, &name, split);
-        let draft = HostDraft {
-            name,
-            aliases: Vec::new(),
-            tls: HostTls::None,
-            clients: HostClients::Any,
-            ciphers: HostCiphers::default(),
-            script: None,
-            behaviour: BehaviourDraft::Routes {
-                app_root: None,
-                order: PathOrder::Specific,
-            },
-        };
+        let draft = HostDraft::of_routes(name, PathOrder::Specific);
         // Several routes may have the same matches; the most senior serves, and the API asks for no more.
         self.builder.set_host(&host.universe, draft, None, drafts);
     }

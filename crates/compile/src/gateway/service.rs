@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::ports::{GatewayPort, PortRecord};
 use super::universe::Universe;
 use crate::objects::custom::{Custom, GatewayClassSpec, GatewaySpec, ServiceParameters};
-use crate::{Name, Options, Protocol, Service, Snapshot};
+use crate::{Name, Options, Protocol, Service, Snapshot, stable_hash};
 
 /// Longest name of a Service (RFC 1035 label).
 const MAX_NAME: usize = 63;
@@ -126,7 +126,7 @@ fn short(text: &str, max: usize, allowed: impl Fn(u8) -> bool) -> String {
     if text.len() <= max && text.bytes().all(&allowed) {
         return text.to_owned();
     }
-    let hash = format!("-{:08x}", fnv(text.as_bytes()));
+    let hash = format!("-{:08x}", stable_hash(text.bytes()));
     let bytes = text.bytes().take(max.saturating_sub(hash.len()));
     let mut shortened: String = bytes
         .map(|byte| {
@@ -139,13 +139,6 @@ fn short(text: &str, max: usize, allowed: impl Fn(u8) -> bool) -> String {
         .collect();
     shortened.truncate(shortened.trim_end_matches(['-', '.']).len());
     shortened + &hash
-}
-
-/// FNV-1a, 32 bits: names must stay what they are whatever the version of this program.
-fn fnv(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
 }
 
 /// Whether a Service of a Gateway's name is that of the Gateway, not of somebody else.

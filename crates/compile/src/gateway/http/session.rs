@@ -8,6 +8,7 @@ use http::HeaderName;
 use super::timing::duration;
 use crate::gateway::condition::Problem;
 use crate::objects::custom::SessionPersistence;
+use crate::stable_hash;
 
 /// The session of the rule `name`, with its `id`.
 ///
@@ -23,7 +24,7 @@ pub(super) fn session(
         .map(|text| duration("sessionPersistence.absoluteTimeout", text))
         .transpose()?
         .filter(|timeout| !timeout.is_zero());
-    let default = || format!("session-{:08x}", short_hash(name));
+    let default = || format!("session-{:08x}", stable_hash(name.bytes()));
     let name = spec.session_name.clone().unwrap_or_else(default);
     // The names of cookies have the same characters.
     let field = HeaderName::from_bytes(name.as_bytes());
@@ -74,11 +75,4 @@ fn unsupported(field: &str, value: &str, right: &str) -> Problem {
         "UnsupportedValue",
         format!("sessionPersistence.{field} \"{value}\" is not supported; it must be {right}"),
     )
-}
-
-/// FNV-1a: the same in every version and replica, and the name of a cookie keeps no secret.
-fn short_hash(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
 }
