@@ -132,10 +132,15 @@ fn accept_backlog<H: Handler>(
     }
 }
 
-/// The permit of another connection. Without room it waits for idle connections to close, but only the first that finds none:
-/// after that, none is idle.
+/// The permit of another connection. Without room, those accepted just before go first, which their client may have too many
+/// of, or which displace others. Then it waits for idle connections to close, but only the first that finds none: after that,
+/// none is idle.
 async fn permit<H>(context: &WorkerContext<H>) -> Option<Permit> {
-    let permit = claim(context);
+    let mut permit = claim(context);
+    if permit.is_none() {
+        tokio::task::yield_now().await;
+        permit = claim(context);
+    }
     if permit.is_some() || !context.worker.shedding.may_wait() {
         return permit;
     }

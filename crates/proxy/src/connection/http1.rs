@@ -287,11 +287,7 @@ impl<'s> Watch<'s> {
             true => limits.head_timeout,
             false => limits.keep_alive,
         };
-        let idle = match self.session.shed().idle {
-            true => Duration::ZERO,
-            false => idle,
-        };
-        let due = activity.idle_since() + idle;
+        let due = activity.idle_since() + self.session.idle_limit(activity.fresh(), idle);
         self.drain_due().map_or(due, |drained| drained.min(due))
     }
 

@@ -303,10 +303,8 @@ impl<'s> Watch<'s> {
         let idle = self.streams.idle_since()?;
         let limits = &self.session.settings.client;
         let Some(closing) = self.closing else {
-            return Some(match self.session.shed().idle {
-                true => idle,
-                false => idle + limits.keep_alive,
-            });
+            let fresh = self.streams.fresh();
+            return Some(idle + self.session.idle_limit(fresh, limits.keep_alive));
         };
         // The ping waits behind a response that the client does not read, and is answered before one that it has no window for.
         let reachable = self.session.activity.blocked_since().is_some()

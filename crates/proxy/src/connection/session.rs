@@ -25,6 +25,10 @@ use crate::respond::Unanswered;
 use crate::shedding::Shed;
 use crate::telemetry::ConnectionGuard;
 
+/// What a client that has just connected has for its first request, while idle connections are closed: the request is on its
+/// way, and may need another round trip after the handshake.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
 /// A connection that speaks HTTP.
 pub(super) struct Session {
     /// The connection as requests see it.
@@ -54,6 +58,16 @@ impl Session {
             || self.shed().keep_alive
             || self.downstream.requests.get() >= self.settings.client.keep_alive_requests
             || self.old()
+    }
+
+    /// How long the connection may be idle, if `limit` is its limit while there is room for others. `fresh`: it has had no
+    /// request.
+    pub(super) fn idle_limit(&self, fresh: bool, limit: Duration) -> Duration {
+        match (self.shed().idle, fresh) {
+            (false, _) => limit,
+            (true, true) => limit.min(FIRST_REQUEST),
+            (true, false) => Duration::ZERO,
+        }
     }
 
     /// What its worker refuses now.

@@ -118,6 +118,11 @@ impl Streams {
         }
     }
 
+    /// There has been no request.
+    pub(super) fn fresh(&self) -> bool {
+        self.newest.get().is_none()
+    }
+
     /// Number of requests that are being served.
     pub(super) fn open_count(&self) -> usize {
         self.open.get()

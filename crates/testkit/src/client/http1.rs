@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
 
 use super::framing::Buffer;
 use super::request::Request;
@@ -33,9 +35,22 @@ impl Connection {
             .unwrap_or_else(|error| panic!("connecting to {address} failed: {error}"))
     }
 
+    /// Opens a connection from another address of this machine.
+    ///
+    /// # Panics
+    /// When the connection is refused.
+    pub fn open_from(source: IpAddr, address: SocketAddr) -> Self {
+        connect_from(source, address)
+            .and_then(Self::of)
+            .unwrap_or_else(|error| panic!("{source}: connecting to {address} failed: {error}"))
+    }
+
     /// Opens a connection, which may fail.
     pub fn try_open(address: SocketAddr) -> io::Result<Self> {
-        let socket = connect(address)?;
+        connect(address).and_then(Self::of)
+    }
+
+    fn of(socket: TcpStream) -> io::Result<Self> {
         Ok(Self {
             stream: Box::new(socket.try_clone()?),
             socket,
@@ -182,7 +197,17 @@ impl Connection {
 }
 
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+    configured(TcpStream::connect_timeout(&address, PATIENCE)?)
+}
+
+fn connect_from(source: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.bind(&SocketAddr::new(source, 0).into())?;
+    socket.connect_timeout(&address.into(), PATIENCE)?;
+    configured(socket.into())
+}
+
+fn configured(socket: TcpStream) -> io::Result<TcpStream> {
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
     socket.set_nodelay(true)?;

@@ -106,6 +106,26 @@ async fn idle_connections_are_closed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_connections_are_short_the_first_request_has_a_second() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        fixture.context.worker.shedding.connections_short();
+        let (mut sender, connection) = connect(&fixture).await;
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        ok(&mut sender).await;
+        let begin = Instant::now();
+        connection.await.unwrap().unwrap();
+        assert_eq!(begin.elapsed().as_secs(), 0, "after a request");
+
+        let (_sender, connection) = connect(&fixture).await;
+        let begin = Instant::now();
+        connection.await.unwrap().unwrap();
+        assert_eq!(begin.elapsed().as_secs(), 1, "without a request");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn rapid_resets_end_the_connection() {
     locally(async {
         let fixture = Fixture::new(Settings::default());

@@ -42,6 +42,25 @@ async fn facts_over(mut stream: TlsStream<DuplexStream>) -> String {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_connections_are_short_the_first_request_has_a_second() {
+    locally(async {
+        let own = certificate("a.example");
+        let fixture = Fixture::serving(Settings::default(), &[("a.example", &own)]);
+        let config = Arc::new(trusting(&own, &[]));
+        fixture.context.worker.shedding.connections_short();
+        let stream = connect(&fixture, &config, "a.example").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        assert_eq!(facts_over(stream).await, "HTTP/1.1 a.example TLSv1.3 - #1");
+
+        let mut stream = connect(&fixture, &config, "a.example").await.unwrap();
+        let begin = Instant::now();
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+        assert_eq!(begin.elapsed().as_secs(), 1, "without a request");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_name_gets_its_certificate() {
     locally(async {
         let (a, b) = (certificate("a.example"), certificate("b.example"));
