@@ -271,6 +271,7 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         loopback_upstreams: loopback(flags, preset),
         max_connections: system.max_connections(),
         response_buffers: system.response_buffers(),
+        request_buffers: system.request_buffers(),
         memory: system.memory_limit(),
         completes_chains: flags.switch("enable-ssl-chain-completion"),
         locations: LocationFiles {

@@ -73,11 +73,20 @@ impl System {
 
     /// Bytes of responses that wait for their clients: a small part of a small container's memory.
     pub(crate) fn response_buffers(&self) -> usize {
-        let default = headgate_proxy::Config::RESPONSE_BUFFERS;
+        self.part_of_memory(64, headgate_proxy::Config::RESPONSE_BUFFERS)
+    }
+
+    /// Bytes of request bodies that wait for their end.
+    pub(crate) fn request_buffers(&self) -> usize {
+        self.part_of_memory(16, headgate_proxy::Config::REQUEST_BUFFERS)
+    }
+
+    /// The container's memory divided by `parts`, but `most` at most.
+    fn part_of_memory(&self, parts: u64, most: usize) -> usize {
         let part = self
             .memory
-            .and_then(|memory| usize::try_from(memory / 64).ok());
-        part.map_or(default, |part| part.min(default))
+            .and_then(|memory| usize::try_from(memory / parts).ok());
+        part.map_or(most, |part| part.min(most))
     }
 }
 

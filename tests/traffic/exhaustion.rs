@@ -86,16 +86,18 @@ fn a_client_address_has_a_number_of_connections() {
 #[test]
 fn a_body_that_cannot_be_stored_fails_alone() {
     let web = Echo::start("web");
-    let program = Scenario::simple(web.address(), &[])
+    let program = Scenario::simple(web.address(), &[("proxy-body-size", "2m")])
         .variable("TMPDIR", "/nonexistent")
         .start(BINARY);
-    let long = "b".repeat(100 << 10);
+    // Longer than what stays in memory.
+    let long = "b".repeat((1 << 20) + 1);
     for _ in 0..5 {
         let response = Request::post("/", long.as_str())
             .send(program.http())
             .is(503);
         assert_eq!(response.field("retry-after"), Some("1"), "{response:?}");
-        Request::post("/", "short").send(program.http()).is(200);
+        let in_memory = &long[1..];
+        Request::post("/", in_memory).send(program.http()).is(200);
     }
     wait::until("refusals", || {
         (refused(&program, "body-spool") == 5.0).then_some(())

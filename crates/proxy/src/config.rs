@@ -21,6 +21,9 @@ pub struct Config {
     /// Bytes of responses that wait for their clients, of all workers; beyond, each response has one piece at a time. Default
     /// [`Config::RESPONSE_BUFFERS`].
     pub response_buffers: usize,
+    /// Bytes in memory of request bodies that are read before they are sent, of all workers; beyond, bodies go to files. Default
+    /// [`Config::REQUEST_BUFFERS`].
+    pub request_buffers: usize,
     /// The memory of the container; `None`: no limit. Near it, load is shed.
     pub memory: Option<MemoryLimit>,
     /// Fetch intermediate certificates that chains lack, from their authorities; default false.
@@ -52,6 +55,9 @@ pub struct Config {
 impl Config {
     /// Default of [`Config::response_buffers`].
     pub const RESPONSE_BUFFERS: usize = 8 << 20;
+
+    /// Default of [`Config::request_buffers`].
+    pub const REQUEST_BUFFERS: usize = 32 << 20;
 }
 
 /// The limit of a container's memory.

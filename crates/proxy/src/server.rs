@@ -27,7 +27,7 @@ use crate::process::Process;
 use crate::sockets::Sockets;
 use crate::staple;
 use crate::telemetry::{Telemetry, WorkerTelemetry};
-use crate::upstream::{DiskSpace, Environment, LocalAddresses, ResolvedNames};
+use crate::upstream::{DiskSpace, Environment, LocalAddresses, RequestBuffers, ResolvedNames};
 use crate::worker::{Shared, Worker};
 
 /// The data plane before it is bound.
@@ -144,6 +144,7 @@ impl Bound {
             loopback: self.config.loopback_upstreams,
             workers: self.config.workers,
             buffers: Arc::new(ResponseBuffers::new(self.config.response_buffers)),
+            bodies: Arc::new(RequestBuffers::new(self.config.request_buffers)),
             disk: DiskSpace::new(),
         });
         telemetry.follow(reader.clone());

@@ -134,6 +134,7 @@ pub(super) fn config() -> Config {
         loopback_upstreams: true,
         max_connections: 100,
         response_buffers: Config::RESPONSE_BUFFERS,
+        request_buffers: Config::REQUEST_BUFFERS,
         memory: None,
         completes_chains: false,
         locations: LocationFiles::default(),

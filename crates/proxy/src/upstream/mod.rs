@@ -14,6 +14,7 @@ mod exchange;
 mod explain;
 mod fastcgi;
 mod fault;
+mod gather;
 mod health;
 mod load;
 mod options;
@@ -24,6 +25,7 @@ mod read_ahead;
 mod replay;
 mod report;
 mod request_body;
+mod request_buffers;
 mod request_head;
 mod resolve;
 mod response_body;
@@ -62,6 +64,7 @@ pub(crate) use payload::{Length, Payload};
 pub(crate) use raw::{RawAttempt, RawAttempts, RawConnection, Tries};
 pub use report::{UpstreamReport, upstream_report};
 pub(crate) use request_body::{BodyRules, RequestBodyError};
+pub(crate) use request_buffers::RequestBuffers;
 pub use resolve::ResolvedNames;
 pub(crate) use resolve::Resolver;
 pub(crate) use response_body::{BodyError, UpstreamBody};
@@ -71,6 +74,7 @@ pub(crate) use timer::{LazyTimer, after};
 pub(crate) use tunnel::Tunnel;
 
 use self::balance::UpstreamState;
+use self::gather::Places;
 use self::pool::Pools;
 use crate::buffers::ResponseBuffers;
 use crate::current::CurrentTable;
@@ -86,6 +90,8 @@ pub(crate) struct Environment {
     pub(crate) workers: usize,
     /// What is held of their responses.
     pub(crate) buffers: Arc<ResponseBuffers>,
+    /// What is held of request bodies.
+    pub(crate) bodies: Arc<RequestBuffers>,
     /// For bodies that do not stay in memory.
     pub(crate) disk: Arc<DiskSpace>,
 }
@@ -121,6 +127,15 @@ impl Upstreams {
     fn disk(&self, largest: u64) -> Disk {
         let most = self.table.get().settings.client.temporary_files;
         self.environment.disk.disk(most, largest)
+    }
+
+    /// Where a body of at most `largest` bytes is kept that is read to its end, `memory` bytes in any case.
+    fn places(&self, memory: usize, largest: u64) -> Places {
+        Places {
+            memory,
+            buffers: self.environment.bodies.clone(),
+            disk: self.disk(largest),
+        }
     }
 }
 

@@ -1,22 +1,22 @@
 //! Request bodies before they are sent: in memory, in a temporary file, or a stream.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::Upstreams;
 use super::collect::{Collected, Collecting, Incomplete};
+use super::gather::{Gathered, gather};
 use super::options::CallOptions;
 use super::replay::Replay;
 use super::request_body::{
     BodyRules, BodyStream, ClientBody, RequestBody, RequestBodyError, Watch,
 };
-use super::spool::{Disk, PIECE, Spool};
+use super::request_buffers::Held;
+use super::spool::{PIECE, Spool};
 
 /// The body of a request to an upstream: the client's, or one of the process itself.
 pub(crate) struct Payload(Kind);
@@ -24,6 +24,7 @@ pub(crate) struct Payload(Kind);
 enum Kind {
     Empty,
     Memory(Bytes),
+    Held(Rc<Held>),
     /// With its length.
     Spooled(Spool, u64),
     /// With its length, if that is known. `None` once a connection has taken it: it cannot be sent again.
@@ -91,11 +92,8 @@ impl Payload {
             return Ok(Self::stream(Box::pin(body), length));
         }
         let body = ClientBody::new(incoming, rules);
-        let disk = || upstreams.disk(rules.limit.unwrap_or(0));
-        if length.is_some_and(|length| length > rules.memory as u64) {
-            return spooled(body, Bytes::new(), disk()).await;
-        }
-        gathered(body, rules.memory, disk).await
+        let places = upstreams.places(rules.memory, rules.limit.unwrap_or(0));
+        Ok(Self::gathered(gather(body, length, places).await?))
     }
 
     /// The same in a form that the protocol can frame: without chunks, a body of unknown length is read to its end first.
@@ -106,10 +104,19 @@ impl Payload {
     ) -> Result<Self, RequestBodyError> {
         match self.0 {
             Kind::Stream(Some(body), None) if options.needs_length() => {
-                gathered(body, PIECE, || upstreams.disk(0)).await
+                let places = upstreams.places(PIECE, 0);
+                Ok(Self::gathered(gather(body, None, places).await?))
             }
             kind => Ok(Self(kind)),
         }
+    }
+
+    fn gathered(body: Gathered) -> Self {
+        Self(match body {
+            Gathered::Bytes(bytes) => Kind::Memory(bytes),
+            Gathered::Held(held) => Kind::Held(Rc::new(held)),
+            Gathered::Spooled(spool, length) => Kind::Spooled(spool, length),
+        })
     }
 
     /// Another payload with the same content; `None` for a stream, of which only one can read (see [`Self::collect`]).
@@ -117,6 +124,7 @@ impl Payload {
         Some(Self(match &self.0 {
             Kind::Empty => Kind::Empty,
             Kind::Memory(bytes) => Kind::Memory(bytes.clone()),
+            Kind::Held(held) => Kind::Held(held.clone()),
             Kind::Spooled(spool, length) => Kind::Spooled(spool.clone(), *length),
             Kind::Stream(..) | Kind::Replay(..) => return None,
         }))
@@ -152,6 +160,7 @@ impl Payload {
         match &self.0 {
             Kind::Empty => Length::None,
             Kind::Memory(bytes) => Length::Exact(bytes.len() as u64),
+            Kind::Held(held) => Length::Exact(held.len()),
             Kind::Spooled(_, length)
             | Kind::Stream(_, Some(length))
             | Kind::Replay(_, Some(length)) => Length::Exact(*length),
@@ -167,6 +176,7 @@ impl Payload {
             // A connection does not poll an empty body, so its progress would never show that it is sent.
             Kind::Memory(bytes) if bytes.is_empty() => return Some((RequestBody::empty(), None)),
             Kind::Memory(bytes) => RequestBody::memory(bytes.clone(), watch.clone()),
+            Kind::Held(held) => RequestBody::held(held.clone(), watch.clone()),
             Kind::Spooled(spool, length) => {
                 RequestBody::spooled(spool.clone(), *length, watch.clone())
             }
@@ -188,76 +198,7 @@ impl Payload {
         match &self.0 {
             Kind::Stream(body, _) => body.is_some(),
             Kind::Replay(replay, _) => replay.can_be_sent(),
-            Kind::Empty | Kind::Memory(_) | Kind::Spooled(..) => true,
-        }
-    }
-}
-
-/// Reads into memory; if the body exceeds `memory`, into a file on `disk`.
-async fn gathered<B>(
-    mut body: B,
-    memory: usize,
-    disk: impl FnOnce() -> Disk,
-) -> Result<Payload, RequestBodyError>
-where
-    B: HttpBody<Data = Bytes, Error = RequestBodyError> + Unpin,
-{
-    let Some(first) = next(&mut body).await? else {
-        return Ok(Payload::bytes(Bytes::new()));
-    };
-    // The common small body is a single frame, which needs no copy.
-    if body.is_end_stream() && first.len() <= memory {
-        return Ok(Payload::bytes(first));
-    }
-    let mut held = BytesMut::from(first);
-    while held.len() <= memory {
-        match next(&mut body).await? {
-            Some(bytes) => held.extend_from_slice(&bytes),
-            None => return Ok(Payload::bytes(held.freeze())),
-        }
-    }
-    spooled(body, held.freeze(), disk()).await
-}
-
-/// Writes `held` and the rest of the body to a file on `disk`.
-async fn spooled<B>(mut body: B, held: Bytes, disk: Disk) -> Result<Payload, RequestBodyError>
-where
-    B: HttpBody<Data = Bytes, Error = RequestBodyError> + Unpin,
-{
-    let failed = |error| {
-        disk.warn(&error);
-        RequestBodyError::NoSpace
-    };
-    let spool = Spool::create(disk.clone()).await.map_err(failed)?;
-    let mut length = 0;
-    let mut held = BytesMut::from(held);
-    loop {
-        let more = next(&mut body).await?;
-        let end = more.is_none();
-        held.extend_from_slice(&more.unwrap_or_default());
-        if end || held.len() >= PIECE {
-            let piece = held.split().freeze();
-            let size = piece.len() as u64;
-            spool.write_at(piece, length).await.map_err(failed)?;
-            length += size;
-        }
-        if end {
-            return Ok(Payload(Kind::Spooled(spool, length)));
-        }
-    }
-}
-
-/// The next bytes. Trailers are impossible after a body of known length and are dropped, as nginx does.
-async fn next<B>(body: &mut B) -> Result<Option<Bytes>, RequestBodyError>
-where
-    B: HttpBody<Data = Bytes, Error = RequestBodyError> + Unpin,
-{
-    loop {
-        let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await else {
-            return Ok(None);
-        };
-        if let Ok(bytes) = frame?.into_data() {
-            return Ok(Some(bytes));
+            Kind::Empty | Kind::Memory(_) | Kind::Held(_) | Kind::Spooled(..) => true,
         }
     }
 }

@@ -84,7 +84,8 @@ impl ReadAhead {
         if shared.read < shared.written
             && let Some(spool) = &shared.spool
         {
-            self.read = Some(spool.read_at(shared.read, shared.written - shared.read));
+            let left = shared.written - shared.read;
+            self.read = Some(spool.read_at(shared.read, left.min(MEMORY as u64)));
             drop(shared);
             return self.poll_next(cx);
         }
@@ -188,7 +189,7 @@ async fn write(bytes: Bytes, shared: &RefCell<Shared>, disk: &Disk) -> io::Resul
         shared.spool = Some(spool.clone());
         shared.written
     };
-    spool.write_at(bytes, offset).await?;
+    spool.write_at(vec![bytes], offset).await?;
     let mut shared = shared.borrow_mut();
     shared.written = offset + length;
     wake(&mut shared.client);

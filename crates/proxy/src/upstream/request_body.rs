@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::request_buffers::Held;
 use super::spool::Spool;
 use super::timer::LazyTimer;
 use super::trailers;
@@ -60,7 +61,7 @@ pub(crate) struct BodyRules {
     pub(crate) min_rate: Option<NonZeroU32>,
     /// Read all of it before it is sent; otherwise it is a stream, sent once.
     pub(crate) buffered: bool,
-    /// Most bytes in memory of a body that is read before it is sent; the rest goes to a file.
+    /// Bytes in memory of a body that is read before it is sent, also while the process has no memory for longer ones.
     pub(crate) memory: usize,
 }
 
@@ -167,8 +168,17 @@ pub(super) struct RequestBody {
 
 enum Source {
     Memory(Option<Bytes>),
+    Held(HeldBody),
     Spooled(SpooledBody),
     Stream(BodyStream),
+}
+
+struct HeldBody {
+    held: Rc<Held>,
+    /// Number of the next chunk.
+    next: usize,
+    /// Bytes that are left.
+    left: u64,
 }
 
 struct SpooledBody {
@@ -191,6 +201,18 @@ impl RequestBody {
     pub(super) fn memory(bytes: Bytes, watch: Rc<Watch>) -> Self {
         Self {
             source: Source::Memory(Some(bytes)),
+            watch: Some(watch),
+        }
+    }
+
+    /// What was received, in memory.
+    pub(super) fn held(held: Rc<Held>, watch: Rc<Watch>) -> Self {
+        Self {
+            source: Source::Held(HeldBody {
+                left: held.len(),
+                held,
+                next: 0,
+            }),
             watch: Some(watch),
         }
     }
@@ -220,7 +242,7 @@ impl RequestBody {
     pub(super) fn into_stream(self) -> Option<BodyStream> {
         match self.source {
             Source::Stream(body) => Some(body),
-            Source::Memory(_) | Source::Spooled(_) => None,
+            Source::Memory(_) | Source::Held(_) | Source::Spooled(_) => None,
         }
     }
 
@@ -241,6 +263,7 @@ impl HttpBody for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let frame = match &mut self.source {
             Source::Memory(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Held(body) => Poll::Ready(body.next().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Spooled(body) => body.poll_next(cx),
             Source::Stream(body) => body.as_mut().poll_frame(cx),
         };
@@ -263,6 +286,7 @@ impl HttpBody for RequestBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Memory(bytes) => bytes.is_none(),
+            Source::Held(body) => body.left == 0,
             Source::Spooled(body) => body.offset == body.length,
             Source::Stream(body) => body.is_end_stream(),
         }
@@ -273,9 +297,19 @@ impl HttpBody for RequestBody {
             Source::Memory(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
+            Source::Held(body) => SizeHint::with_exact(body.left),
             Source::Spooled(body) => SizeHint::with_exact(body.length - body.offset),
             Source::Stream(body) => body.size_hint(),
         }
+    }
+}
+
+impl HeldBody {
+    fn next(&mut self) -> Option<Bytes> {
+        let chunk = self.held.chunk(self.next)?.clone();
+        self.next += 1;
+        self.left = self.left.saturating_sub(chunk.len() as u64);
+        Some(chunk)
     }
 }
 

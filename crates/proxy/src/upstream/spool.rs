@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
 /// Bytes that are read or written at once.
-pub(super) const PIECE: usize = 64 << 10;
+pub(super) const PIECE: usize = 256 << 10;
 
 /// Least time between two warnings that files cannot be written.
 const WARNINGS: Duration = Duration::from_secs(1);
@@ -109,17 +109,22 @@ impl Spool {
         })))
     }
 
-    /// Writes all of `bytes` at `offset`. There is one writer.
+    /// Writes all of `chunks` at `offset`, one after the other. There is one writer.
     ///
     /// # Errors
     /// If the files would take more space than they may, or the file cannot be written.
-    pub(super) async fn write_at(&self, bytes: Bytes, offset: u64) -> io::Result<()> {
-        self.0.grow(offset.saturating_add(bytes.len() as u64))?;
+    pub(super) async fn write_at(&self, chunks: Vec<Bytes>, offset: u64) -> io::Result<()> {
+        let length: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        self.0.grow(offset.saturating_add(length))?;
         let file = self.0.clone();
         joined(spawn_blocking(move || {
-            file.file.write_all_at(&bytes, offset)
+            chunks.iter().try_fold(offset, |offset, chunk| {
+                file.file.write_all_at(chunk, offset)?;
+                Ok(offset + chunk.len() as u64)
+            })
         }))
-        .await
+        .await?;
+        Ok(())
     }
 
     /// Reads at most [`PIECE`] of the `left` bytes after `offset`.
@@ -168,7 +173,7 @@ mod tests {
         let disk = || space.disk(NonZeroU64::new(10), 0);
         let first = Spool::create(disk()).await.unwrap();
         let second = Spool::create(disk()).await.unwrap();
-        let piece = Bytes::from_static(b"123456");
+        let piece = vec![Bytes::from_static(b"123"), Bytes::from_static(b"456")];
         first.write_at(piece.clone(), 0).await.unwrap();
         let error = second.write_at(piece.clone(), 0).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
@@ -181,7 +186,7 @@ mod tests {
         );
         let read = first.read_at(4, 6);
         drop(first);
-        assert_eq!(read.await.unwrap().unwrap(), piece);
+        assert_eq!(read.await.unwrap().unwrap(), "123456");
         second.write_at(piece, 0).await.unwrap();
         assert_eq!(space.used.load(Relaxed), 6);
     }

@@ -27,7 +27,7 @@ use tokio::task::spawn_local;
 
 use super::{
     Attempts, BodyRules, Call, CallError, CallOptions, DiskSpace, Environment, LocalAddresses,
-    Payload, SelectionInput, Tunnel, UpstreamBody, Upstreams,
+    Payload, RequestBuffers, SelectionInput, Tunnel, UpstreamBody, Upstreams,
 };
 use crate::current::CurrentTable;
 
@@ -150,6 +150,7 @@ impl World {
             loopback,
             workers: 1,
             buffers: Arc::new(crate::buffers::ResponseBuffers::new(1 << 20)),
+            bodies: Arc::new(RequestBuffers::new(16 << 10)),
             disk: DiskSpace::new(),
         };
         let table = CurrentTable::new(&reader);

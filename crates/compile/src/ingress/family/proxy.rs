@@ -54,7 +54,7 @@ keys! { Annotation {
             .setting(&settings::upstream::PROXY_BODY_SIZE).risk(Risk::Medium);
     CLIENT_BODY_BUFFER_SIZE: SizeText =
         annotation("client-body-buffer-size", types::SIZE_TEXT,
-            "Request body kept in memory, the rest is written to a file; used only without a unit or with k or m.")
+            "Request body kept in memory in any case; a longer one goes to a file while memory is short, or if it exceeds 1 MiB; used only without a unit or with k or m.")
             .setting(&settings::client::CLIENT_BODY_BUFFER_SIZE).refuses();
     PROXY_REQUEST_BUFFERING: bool =
         annotation("proxy-request-buffering", types::ON_OFF,

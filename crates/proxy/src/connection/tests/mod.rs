@@ -149,6 +149,7 @@ impl Fixture {
                 buffers: Arc::new(crate::buffers::ResponseBuffers::new(
                     Config::RESPONSE_BUFFERS,
                 )),
+                bodies: Arc::new(crate::upstream::RequestBuffers::new(0)),
                 disk: crate::upstream::DiskSpace::new(),
             }),
             origin: std::time::Instant::now(),
@@ -278,6 +279,7 @@ pub(crate) fn config() -> Config {
         loopback_upstreams: true,
         max_connections: 100,
         response_buffers: Config::RESPONSE_BUFFERS,
+        request_buffers: Config::REQUEST_BUFFERS,
         memory: None,
         completes_chains: false,
         access_log: AccessLog::File("/dev/null".into()),

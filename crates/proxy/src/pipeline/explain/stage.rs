@@ -28,7 +28,7 @@ use crate::passwords::Passwords;
 use crate::request::Authority;
 use crate::telemetry::Telemetry;
 use crate::tls::ClientIdentity;
-use crate::upstream::{DiskSpace, Environment, LocalAddresses};
+use crate::upstream::{DiskSpace, Environment, LocalAddresses, RequestBuffers};
 use crate::worker::{Shared, Worker};
 
 /// A body of which only the announced length is known.
@@ -193,6 +193,7 @@ pub(super) fn worker(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Wor
         loopback_upstreams: request.loopback,
         max_connections: 1,
         response_buffers: Config::RESPONSE_BUFFERS,
+        request_buffers: Config::REQUEST_BUFFERS,
         memory: None,
         completes_chains: false,
         locations: LocationFiles::default(),
@@ -220,6 +221,7 @@ pub(super) fn worker(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Wor
             loopback: request.loopback,
             workers: 1,
             buffers: Arc::new(ResponseBuffers::new(Config::RESPONSE_BUFFERS)),
+            bodies: Arc::new(RequestBuffers::new(Config::REQUEST_BUFFERS)),
             disk: DiskSpace::new(),
         }),
         config,

@@ -16,7 +16,7 @@ use super::backoff::Backoff;
 use super::collector::{Collector, ExportError};
 use super::span::Span;
 use crate::current::{self, CurrentTable};
-use crate::upstream::{DiskSpace, Environment, LocalAddresses, Upstreams};
+use crate::upstream::{DiskSpace, Environment, LocalAddresses, RequestBuffers, Upstreams};
 
 /// How long a new table waits for the next one.
 const SETTLING: Duration = Duration::from_millis(10);
@@ -66,6 +66,7 @@ impl Exporter {
             buffers: Arc::new(crate::buffers::ResponseBuffers::new(
                 crate::config::Config::RESPONSE_BUFFERS,
             )),
+            bodies: Arc::new(RequestBuffers::new(0)),
             disk: DiskSpace::new(),
         };
         let table = CurrentTable::new(reader);

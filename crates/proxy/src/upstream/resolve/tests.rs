@@ -189,6 +189,7 @@ fn an_explanation_names_the_known_addresses_and_else_the_name() {
         loopback: false,
         workers: 1,
         buffers: Arc::new(ResponseBuffers::new(Config::RESPONSE_BUFFERS)),
+        bodies: Arc::new(crate::upstream::RequestBuffers::new(0)),
         disk: crate::upstream::DiskSpace::new(),
     };
     let upstreams = Upstreams::new(Arc::new(environment), 0, CurrentTable::new(&reader));
