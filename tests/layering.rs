@@ -59,13 +59,28 @@ const NEUTRAL: &[&str] = &["crates/table/src", "crates/compile/src/build"];
 /// Names that clients and log formats depend on, which are those of ingress-nginx: a variable and a cookie.
 const EXTERNAL_NAMES: &[&str] = &["ingress_name", "INGRESSCOOKIE"];
 /// Crates whose modules have no dependency cycles.
-const ACYCLIC: &[&str] = &["limit", "resolve", "table", "manifest", "proxy", "testkit"];
+const ACYCLIC: &[&str] = &[
+    "limit", "http1", "resolve", "table", "manifest", "proxy", "testkit",
+];
 
 const LAYERS: &[Layer] = &[
     Layer {
         name: "limit",
         workspace: &[],
         forbidden: INPUT_AND_OUTPUT,
+    },
+    Layer {
+        name: "http1",
+        workspace: &[],
+        forbidden: &[
+            "axum",
+            "h2",
+            "hyper",
+            "kube",
+            "k8s-openapi",
+            "reqwest",
+            "tower",
+        ],
     },
     Layer {
         name: "resolve",
@@ -94,7 +109,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "proxy",
-        workspace: &["limit", "resolve", "table"],
+        workspace: &["http1", "limit", "resolve", "table"],
         forbidden: KUBERNETES,
     },
     Layer {

@@ -1,0 +1,28 @@
+//! HTTP/1.1 towards an endpoint: one connection, one request at a time.
+//!
+//! A [`Connection`] has no task, no channel and no clock. The task of the request polls it: it writes the head and the body of
+//! the request, reads those of the response, and says whether it can serve another request. Deadlines, pools and retries are
+//! for its user. It knows no HTTP/2, and no side of a server.
+//!
+//! It reads as strictly as hyper, and in these cases more strictly (`tests/differential.rs` compares both):
+//!
+//! - A response has at most one `Content-Length`, of digits, or one `Transfer-Encoding`, which is `chunked`, and not both (RFC
+//!   9112 section 6.3).
+//! - Blanks and leading zeros of a chunk's size count as extensions, which are bounded.
+//! - A connection is not kept after a response of HTTP/1.0, as in nginx.
+//!
+//! Where writing fails, a response that the endpoint has sent before is still read, which hyper may lose.
+
+mod chunked;
+mod connection;
+mod error;
+mod input;
+mod output;
+mod request;
+mod response;
+mod sending;
+
+pub use connection::Connection;
+pub use error::Error;
+pub use request::RequestHead;
+pub use response::ResponseHead;

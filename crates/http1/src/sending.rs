@@ -1,0 +1,179 @@
+//! The request on its way to the endpoint.
+
+use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    HOST, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+};
+use http::{HeaderMap, HeaderName};
+use http_body::{Body, Frame};
+use tokio::io::AsyncWrite;
+
+use crate::Error;
+use crate::output::Output;
+use crate::request::{Framing, RequestHead, write_field};
+
+/// A request of which something may be left to send.
+#[derive(Debug)]
+pub(crate) struct Sending<B> {
+    output: Output,
+    framing: Framing,
+    /// What is left of the body.
+    body: Option<B>,
+}
+
+impl<B> Default for Sending<B> {
+    fn default() -> Self {
+        Self {
+            output: Output::default(),
+            framing: Framing::Length(0),
+            body: None,
+        }
+    }
+}
+
+impl<B> Sending<B> {
+    /// Whether all is sent, or given up.
+    pub(crate) fn is_done(&self) -> bool {
+        self.body.is_none() && self.output.is_empty()
+    }
+
+    /// Sends nothing more.
+    pub(crate) fn stop(&mut self) {
+        self.body = None;
+        self.output.clear();
+    }
+
+    /// Gives up memory.
+    pub(crate) fn rest(&mut self) {
+        self.output.rest();
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
+    /// Begins a request. The former one must be done.
+    pub(crate) fn start(&mut self, head: &RequestHead<'_>, body: B) -> Result<(), Error> {
+        let length = body.size_hint().exact();
+        let body = Some(body).filter(|body| !body.is_end_stream());
+        self.framing = head.write((body.is_some(), length), self.output.buffer())?;
+        self.body = body.filter(|_| self.framing != Framing::Length(0));
+        Ok(())
+    }
+
+    /// Sends the rest of the request as far as there is some, and the endpoint takes it.
+    pub(crate) fn poll<S: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        loop {
+            let filled = self.poll_fill(cx);
+            if let Poll::Ready(Err(error)) = filled {
+                return Poll::Ready(Err(error));
+            }
+            ready!(self.output.poll_write(io, cx)).map_err(Error::Io)?;
+            if self.body.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(filled)?;
+        }
+    }
+
+    /// Takes pieces of the body until it ends, has none, or the output is full.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while let Some(body) = &mut self.body {
+            if self.output.is_full() {
+                break;
+            }
+            let frame = ready!(Pin::new(&mut *body).poll_frame(cx)).transpose();
+            let frame = frame.map_err(|_| Error::RequestBody)?;
+            let is_last = frame.is_none() || body.is_end_stream();
+            self.frame(frame, is_last)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn frame(&mut self, frame: Option<Frame<Bytes>>, is_last: bool) -> Result<(), Error> {
+        let data = match frame.map(Frame::into_data) {
+            None => Bytes::new(),
+            Some(Ok(data)) => data,
+            Some(Err(frame)) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    return self.end(Some(&trailers));
+                }
+                return Ok(());
+            }
+        };
+        if data.is_empty() {
+            return match is_last {
+                true => self.end(None),
+                false => Ok(()),
+            };
+        }
+        match &mut self.framing {
+            Framing::Length(left) => {
+                let length = usize::try_from(*left).map_or(data.len(), |left| left.min(data.len()));
+                *left -= length as u64;
+                let ended = *left == 0;
+                self.output.push(data.slice(..length), b"");
+                if ended {
+                    self.body = None;
+                } else if is_last {
+                    return Err(Error::ShortBody);
+                }
+            }
+            Framing::Chunked(_) => {
+                // Writing to memory does not fail.
+                let _ = write!(self.output.buffer(), "{:X}\r\n", data.len());
+                let tail: &[u8] = match is_last {
+                    true => b"\r\n0\r\n\r\n",
+                    false => b"\r\n",
+                };
+                self.output.push(data, tail);
+                if is_last {
+                    self.body = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Error> {
+        self.body = None;
+        let Framing::Chunked(announced) = &self.framing else {
+            return match self.framing {
+                Framing::Length(0) => Ok(()),
+                _ => Err(Error::ShortBody),
+            };
+        };
+        let out = self.output.buffer();
+        out.extend_from_slice(b"0\r\n");
+        for (name, value) in trailers.into_iter().flatten() {
+            if announced.contains(name) && !NO_TRAILERS.contains(name) {
+                write_field(name, value, out);
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+}
+
+/// Fields that are never trailers.
+static NO_TRAILERS: [HeaderName; 12] = [
+    AUTHORIZATION,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    HOST,
+    MAX_FORWARDS,
+    SET_COOKIE,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+];

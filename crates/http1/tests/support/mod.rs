@@ -1,0 +1,81 @@
+//! A stream that plays an endpoint.
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Sends bytes in pieces as soon as something was written to it, and keeps what was written.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    pub(crate) sends: Vec<u8>,
+    pub(crate) sent: usize,
+    /// Bytes of a piece; 0: all.
+    pub(crate) piece: usize,
+    /// After the last byte, the stream ends.
+    pub(crate) ends: bool,
+    /// Most bytes of a write; 0: all.
+    pub(crate) takes: usize,
+    /// Nothing is written after that many bytes.
+    pub(crate) breaks: Option<usize>,
+    pub(crate) written: Arc<Mutex<Vec<u8>>>,
+    pub(crate) reader: Option<Waker>,
+}
+
+impl AsyncRead for Script {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.reader = Some(cx.waker().clone());
+        if self.written.lock().unwrap().is_empty() {
+            return Poll::Pending;
+        }
+        let rest = &self.sends[self.sent..];
+        if rest.is_empty() && !self.ends {
+            return Poll::Pending;
+        }
+        let most = match self.piece {
+            0 => usize::MAX,
+            piece => piece,
+        };
+        let length = rest.len().min(most).min(buf.remaining());
+        buf.put_slice(&rest[..length]);
+        self.sent += length;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Script {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        let mut written = self.written.lock().unwrap();
+        if self.breaks.is_some_and(|most| written.len() >= most) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let length = match self.takes {
+            0 => bytes.len(),
+            takes => bytes.len().min(takes),
+        };
+        written.extend_from_slice(&bytes[..length]);
+        Poll::Ready(Ok(length))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
