@@ -12,12 +12,11 @@ use std::sync::Arc;
 use headgate_table::{Balance, PoolSettings, Upstream};
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use hyper::body::Incoming;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::balance::{Selection, UpstreamState};
-use super::exchange::Failure;
+use super::exchange::{Answer, Failure};
 use super::health::Failed;
 use super::load::Counted;
 use super::options::CallOptions;
@@ -47,7 +46,7 @@ pub(crate) struct Call<'c> {
 
 /// The response of an upstream.
 pub(crate) struct Reply {
-    /// Its body streams. A 101 has none; hyper's `OnUpgrade` is among its extensions.
+    /// Its body streams. A 101 has none, but the connection, for a tunnel.
     pub(crate) response: Response<UpstreamBody>,
     /// `Set-Cookie` of a session that begins with this call.
     pub(crate) session_cookie: Option<HeaderValue>,
@@ -130,7 +129,7 @@ struct Caller<'c> {
     attempts: &'c mut Attempts,
 }
 
-/// The request between attempts. The head is `None` once a connection has taken the last copy.
+/// The request between attempts. The head is `None` once a connection of HTTP/2 has taken the last copy.
 struct Outgoing {
     head: Option<RequestHead>,
     payload: Payload,
@@ -219,7 +218,7 @@ impl Caller<'_> {
     fn judge(
         &self,
         endpoint: SocketAddr,
-        outcome: &Result<(Lease, Response<Incoming>), Failure>,
+        outcome: &Result<(Lease, Answer), Failure>,
         start: Instant,
     ) {
         let health = &self.state.health;
@@ -247,7 +246,7 @@ impl Caller<'_> {
     /// Whether the retry policy discards this response for one of another endpoint.
     fn is_retried(
         &mut self,
-        response: &Response<Incoming>,
+        response: &Answer,
         retries: &mut RetryState,
         outgoing: &Outgoing,
     ) -> bool {
@@ -267,9 +266,7 @@ impl Caller<'_> {
             start,
         } = accepted;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let mut response = response.map(|_| UpstreamBody::empty());
-            response.extensions_mut().insert(self.counted);
-            return response;
+            return response.map(|_| UpstreamBody::switched(lease, self.counted));
         }
         let scores = self.upstream.balance == Balance::Ewma;
         let completion = Completion {
@@ -301,7 +298,7 @@ impl Caller<'_> {
 struct Accepted {
     endpoint: SocketAddr,
     lease: Lease,
-    response: Response<Incoming>,
+    response: Answer,
     start: Instant,
 }
 

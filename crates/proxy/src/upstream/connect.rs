@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headgate_table::{UpstreamKey, may_be_endpoint};
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ClientConfig;
@@ -16,6 +16,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
 
 use super::health::{Failed, failed_by};
+use super::http1::{Connection, Stream};
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
 use super::{CallError, Fault, Upstreams, fastcgi};
@@ -128,37 +129,18 @@ impl Upstreams {
     }
 }
 
-async fn handshake<S>(
+async fn handshake<S: Stream + 'static>(
     upstreams: &Rc<Upstreams>,
     stream: S,
     key: Key,
     upstream: UpstreamKey,
-) -> io::Result<Lease>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
-{
-    let io = TokioIo::new(stream);
-    let lease = if key.http2 {
-        handshake_http2(upstreams, io, key, upstream).await
-    } else {
-        handshake_http1(io, key, upstream).await
-    };
-    lease.map_err(io::Error::other)
-}
-
-async fn handshake_http1<I>(io: I, key: Key, upstream: UpstreamKey) -> hyper::Result<Lease>
-where
-    I: Read + Write + Send + Unpin + 'static,
-{
-    let mut builder = http1::Builder::new();
-    builder.title_case_headers(true).max_buf_size(key.buffer);
-    let (sender, connection) = builder.handshake::<_, RequestBody>(io).await?;
-    tokio::task::spawn_local(async move {
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "connection to endpoint broke");
-        }
-    });
-    Ok(Lease::http1(sender, key, upstream))
+) -> io::Result<Lease> {
+    if key.http2 {
+        let lease = handshake_http2(upstreams, TokioIo::new(stream), key, upstream);
+        return lease.await.map_err(io::Error::other);
+    }
+    let connection = Connection::new(Box::new(stream), key.buffer);
+    Ok(Lease::http1(connection, key, upstream))
 }
 
 async fn handshake_http2<I>(

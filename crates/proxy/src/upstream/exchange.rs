@@ -5,16 +5,19 @@ use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{Request, Response, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use hyper::ext::ReasonPhrase;
 use tokio::time::Instant;
 
 use super::fastcgi::Malformed;
 use super::options::CallOptions;
-use super::pool::Lease;
+use super::pool::{Http1, Http2};
 use super::request_body::{Phase, RequestBody, Watch};
+use super::request_head::RequestHead;
+use super::response_body::Received;
 use super::retry::Cause;
 use super::timer::{LazyTimer, after};
 use super::{CallError, Fault};
@@ -81,60 +84,97 @@ pub(super) struct Bounds<'r> {
     pub(super) watch: Option<Rc<Watch>>,
 }
 
-/// Sends `request` and waits for the head of its response.
-pub(super) async fn exchange(
-    lease: &mut Lease,
-    request: Request<RequestBody>,
+/// A response before its body is read.
+pub(super) type Answer = Response<Received>;
+
+/// Sends the request on a connection of HTTP/1 and waits for the head of its response.
+pub(super) async fn over_http1(
+    kept: &mut Http1,
+    head: &RequestHead,
+    body: RequestBody,
     bounds: &Bounds<'_>,
-) -> Result<Response<Incoming>, Failure> {
-    let result = match lease {
-        Lease::Http1(connection) => {
-            wait(
-                connection.sender.try_send_request(request),
-                &mut connection.timer,
-                bounds,
-            )
-            .await
-        }
-        Lease::Http2(stream) => {
-            wait(
-                stream.sender.try_send_request(request),
-                &mut stream.timer,
-                bounds,
-            )
-            .await
-        }
-    };
-    lease.timer().rest();
-    let response = result?;
-    check(&response, bounds.options.response_head_limit)
-        .map_err(|(error, detail)| Failure::because(error, detail))?;
+) -> Result<Answer, Failure> {
+    let Http1 {
+        connection, timer, ..
+    } = kept;
+    let failed = |error| http1_failure(&error, bounds);
+    connection.start(&head.for_wire(), body).map_err(failed)?;
+    let head = poll_fn(|cx| match connection.poll_head(cx) {
+        Poll::Ready(head) => Poll::Ready(head.map_err(failed)),
+        Poll::Pending => poll_late(timer, bounds, cx).map(|error| Err(Failure::sent(error))),
+    })
+    .await;
+    timer.rest();
+    let head = head?;
+    check_size(head.size, bounds.options.response_head_limit)?;
+    let mut response = Response::new(Received::Http1);
+    *response.status_mut() = head.status;
+    *response.version_mut() = head.version;
+    *response.headers_mut() = head.headers;
+    if let Some(reason) = head
+        .reason
+        .and_then(|text| ReasonPhrase::try_from(text).ok())
+    {
+        response.extensions_mut().insert(reason);
+    }
     Ok(response)
 }
 
-type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+fn http1_failure(error: &headgate_http1::Error, bounds: &Bounds<'_>) -> Failure {
+    use headgate_http1::Error;
+    // A failing body breaks the connection, but the endpoint is not at fault.
+    if let Some(fault) = bounds.watch.as_ref().and_then(|watch| watch.fault()) {
+        return Failure::sent(fault.into());
+    }
+    tracing::debug!(%error, "no response from endpoint");
+    let detail = full_text(error);
+    let error = match (Malformed::of(error), error) {
+        (Some(malformed), _) => malformed.error(),
+        (None, Error::HeadTooLarge) => CallError::HeadTooLarge,
+        (None, Error::InvalidHead(_)) => CallError::InvalidResponse,
+        (None, _) => CallError::Broken,
+    };
+    Failure::because(error, detail)
+}
 
-async fn wait(
-    sending: impl Future<Output = Sent>,
-    timer: &mut LazyTimer,
+/// Sends the request on a connection of HTTP/2 and waits for the head of its response.
+pub(super) async fn over_http2(
+    stream: &mut Http2,
+    request: Request<RequestBody>,
     bounds: &Bounds<'_>,
-) -> Result<Response<Incoming>, Failure> {
-    let mut sending = std::pin::pin!(sending);
-    poll_fn(|cx| match sending.as_mut().poll(cx) {
+) -> Result<Answer, Failure> {
+    let Http2 { sender, timer, .. } = stream;
+    let mut sending = std::pin::pin!(sender.try_send_request(request));
+    let response = poll_fn(|cx| match sending.as_mut().poll(cx) {
         Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-        Poll::Ready(Err(error)) => Poll::Ready(Err(failure(error, bounds))),
-        Poll::Pending => poll_late(timer, bounds, cx).map(|error| Err(Failure::sent(error))),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(http2_failure(error, bounds))),
+        Poll::Pending => {
+            // The body is sent by another task.
+            if let Some(watch) = &bounds.watch {
+                watch.wake_on_change(cx);
+            }
+            poll_late(timer, bounds, cx).map(|error| Err(Failure::sent(error)))
+        }
     })
-    .await
+    .await;
+    timer.rest();
+    let response = response?;
+    check(&response, bounds.options.response_head_limit)?;
+    Ok(response.map(Received::Http2))
+}
+
+impl Bounds<'_> {
+    /// What the request waits for, and since when.
+    fn phase(&self) -> (Phase, Instant) {
+        let watch = self.watch.as_ref();
+        watch.map_or((Phase::Sent, self.start), |watch| watch.phase())
+    }
 }
 
 /// Ready when the endpoint has exceeded its time.
 fn poll_late(timer: &mut LazyTimer, bounds: &Bounds<'_>, cx: &mut Context<'_>) -> Poll<CallError> {
+    let (phase, since) = bounds.phase();
     let options = bounds.options;
-    let (phase, since) = bounds
-        .watch
-        .as_ref()
-        .map_or((Phase::Sent, bounds.start), |watch| watch.poll_phase(cx));
     let (error, bound) = match phase {
         Phase::Body => return Poll::Pending,
         Phase::Endpoint => (CallError::SendTimeout, options.send_timeout),
@@ -143,7 +183,7 @@ fn poll_late(timer: &mut LazyTimer, bounds: &Bounds<'_>, cx: &mut Context<'_>) -
     timer.poll_until(after(since, bound), cx).map(|()| error)
 }
 
-fn failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -> Failure {
+fn http2_failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -> Failure {
     let unsent = error.take_message().map(Box::new);
     let error = error.into_error();
     // A failing body breaks the connection, but the endpoint is not at fault.
@@ -155,11 +195,10 @@ fn failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -
         "no response from endpoint"
     );
     let detail = full_text(&error);
-    let error = match Malformed::of(&error) {
-        Some(malformed) => malformed.error(),
-        None if error.is_parse_too_large() => CallError::HeadTooLarge,
-        None if error.is_parse() => CallError::InvalidResponse,
-        None => CallError::Broken,
+    let error = match error.is_parse() {
+        true if error.is_parse_too_large() => CallError::HeadTooLarge,
+        true => CallError::InvalidResponse,
+        false => CallError::Broken,
     };
     Failure {
         sent: unsent.is_none(),
@@ -180,36 +219,30 @@ fn full_text(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Refuses heads that are too large, that frame their body in two ways (RFC 9112 section 6.3: smuggling), or with a
-/// transfer coding other than `chunked`, which cannot be passed on.
-fn check(response: &Response<Incoming>, limit: usize) -> Result<(), (CallError, String)> {
+/// Refuses heads that are too large, or announce the length of their body twice.
+fn check(response: &Response<Incoming>, limit: usize) -> Result<(), Failure> {
     let headers = response.headers();
     let fields = headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
-    let length = STATUS_LINE + fields.sum::<usize>() + reason(response.status());
-    if length > limit {
-        let detail =
-            format!("the head has about {length} bytes, the limit is {limit} (proxy-buffer-size)");
-        return Err((CallError::HeadTooLarge, detail));
+    check_size(STATUS_LINE + fields.sum::<usize>(), limit)?;
+    match headers.get_all(CONTENT_LENGTH).iter().nth(1) {
+        None => Ok(()),
+        Some(_) => {
+            const TWICE: &str = "several Content-Length fields";
+            Err(Failure::because(CallError::InvalidResponse, TWICE))
+        }
     }
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let problem = match (codings.next(), lengths.next()) {
-        (None, None) => return Ok(()),
-        (None, Some(_)) if lengths.next().is_none() => return Ok(()),
-        (None, Some(_)) => "several Content-Length fields",
-        (Some(_), None) if codings.next().is_some() => "several Transfer-Encoding fields",
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => return Ok(()),
-        (Some(_), None) => "a Transfer-Encoding other than chunked",
-        (Some(_), Some(_)) => "Content-Length and Transfer-Encoding",
-    };
-    Err((CallError::InvalidResponse, problem.to_owned()))
 }
 
-/// Length of the status line without its reason, and of the empty line after the head.
-const STATUS_LINE: usize = "HTTP/1.1 200 \r\n\r\n".len();
-
-fn reason(status: StatusCode) -> usize {
-    status.canonical_reason().map_or(0, str::len)
+fn check_size(length: usize, limit: usize) -> Result<(), Failure> {
+    if length <= limit {
+        return Ok(());
+    }
+    let detail =
+        format!("the head has about {length} bytes, the limit is {limit} (proxy-buffer-size)");
+    Err(Failure::because(CallError::HeadTooLarge, detail))
 }
+
+/// Length of a status line with an empty line, which stand for the status of HTTP/2.
+const STATUS_LINE: usize = "HTTP/1.1 200 OK\r\n\r\n".len();

@@ -16,6 +16,7 @@ mod fastcgi;
 mod fault;
 mod gather;
 mod health;
+mod http1;
 mod load;
 mod options;
 mod payload;

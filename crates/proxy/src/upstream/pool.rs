@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use headgate_table::{Endpoints, PoolSettings, RoutingTable, Upstream, UpstreamKey};
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use tokio::time::Instant;
 
 use super::Upstreams;
+use super::http1::Connection;
 use super::request_body::RequestBody;
 use super::resolve::Resolver;
 use super::timer::LazyTimer;
@@ -41,7 +42,7 @@ pub(super) enum Lease {
 }
 
 pub(super) struct Http1 {
-    pub(super) sender: http1::SendRequest<RequestBody>,
+    pub(super) connection: Connection,
     /// For the timeouts of this endpoint.
     pub(super) timer: LazyTimer,
     key: Key,
@@ -118,6 +119,7 @@ impl Pools {
         if limits.idle == 0 || !connection.is_usable(limits, now) {
             return;
         }
+        connection.connection.rest();
         let mut pools = self.http1.borrow_mut();
         if self.idle.get() >= limits.idle {
             // The longest idle connection of any endpoint makes room.
@@ -184,15 +186,11 @@ fn in_service(upstream: &Upstream, address: SocketAddr, resolver: &Resolver) -> 
 
 impl Lease {
     /// A new HTTP/1 connection for the upstream `id`.
-    pub(super) fn http1(
-        sender: http1::SendRequest<RequestBody>,
-        key: Key,
-        id: UpstreamKey,
-    ) -> Self {
+    pub(super) fn http1(connection: Connection, key: Key, id: UpstreamKey) -> Self {
         let now = Instant::now();
         let timer = LazyTimer::default();
         Self::Http1(Box::new(Http1 {
-            sender,
+            connection,
             timer,
             key,
             upstream: id,
@@ -239,22 +237,19 @@ impl Lease {
 
     /// Gives the connection back after a response that was read to its end.
     pub(super) fn give_back(self, upstreams: &Rc<Upstreams>) {
-        let Self::Http1(mut connection) = self else {
+        let Self::Http1(mut kept) = self else {
             return;
         };
-        if connection.sender.is_closed() {
-            return;
-        }
         upstreams.ensure_sweeper();
-        if connection.sender.is_ready() {
-            return upstreams.keep(connection);
+        if kept.connection.is_sent() {
+            return upstreams.keep(kept);
         }
         // The rest of the request body may still be on its way, but it is not waited for beyond a sweep.
         let upstreams = upstreams.clone();
         tokio::task::spawn_local(async move {
-            let ready = tokio::time::timeout(SWEEP, connection.sender.ready()).await;
-            if matches!(ready, Ok(Ok(()))) {
-                upstreams.keep(connection);
+            let sent = tokio::time::timeout(SWEEP, kept.connection.sent()).await;
+            if sent.is_ok() {
+                upstreams.keep(kept);
             }
         });
     }
@@ -293,10 +288,10 @@ impl Upstreams {
 
 impl Http1 {
     fn is_usable(&self, limits: &PoolSettings, now: Instant) -> bool {
-        !self.sender.is_closed()
-            && self.requests < limits.requests
+        self.requests < limits.requests
             && now.saturating_duration_since(self.used) < limits.idle_timeout
             && now.saturating_duration_since(self.opened) < limits.age
+            && self.connection.is_usable()
     }
 }
 

@@ -335,8 +335,8 @@ impl SpooledBody {
     }
 }
 
-/// Progress of sending a body, for the task that waits for the response: the connection owns the body, and its errors do
-/// not say who is at fault.
+/// Progress of sending a body, for the task that waits for the response: the connection owns the body, and its errors do not say
+/// who is at fault.
 pub(super) struct Watch {
     phase: Cell<Phase>,
     since: Cell<Instant>,
@@ -370,10 +370,14 @@ impl Watch {
         self.fault.get()
     }
 
-    /// What the request waits for and since when. `cx` is woken when that changes.
-    pub(super) fn poll_phase(&self, cx: &Context<'_>) -> (Phase, Instant) {
-        self.waker.set(Some(cx.waker().clone()));
+    /// What the request waits for, and since when.
+    pub(super) fn phase(&self) -> (Phase, Instant) {
         (self.phase.get(), self.since.get())
+    }
+
+    /// Wakes `cx` when what the request waits for changes.
+    pub(super) fn wake_on_change(&self, cx: &Context<'_>) {
+        self.waker.set(Some(cx.waker().clone()));
     }
 
     fn enter(&self, phase: Phase) {

@@ -44,7 +44,17 @@ impl RequestHead {
         head
     }
 
-    /// The request for one attempt.
+    /// The head as HTTP/1 writes it.
+    pub(super) fn for_wire(&self) -> headgate_http1::RequestHead<'_> {
+        headgate_http1::RequestHead {
+            method: &self.method,
+            target: &self.uri,
+            version: self.version,
+            headers: &self.headers,
+        }
+    }
+
+    /// The request for one attempt over HTTP/2.
     pub(super) fn request(self, body: RequestBody) -> Request<RequestBody> {
         let mut request = Request::new(body);
         *request.method_mut() = self.method;

@@ -1,5 +1,6 @@
 //! Response bodies of upstreams.
 
+use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,8 +17,9 @@ use tokio::time::Instant;
 use super::Upstreams;
 use super::attempt::Progress;
 use super::balance::UpstreamState;
+use super::http1::Connection;
 use super::load::Counted;
-use super::pool::Lease;
+use super::pool::{Http1, Lease};
 use super::read_ahead::ReadAhead;
 use super::spool::Disk;
 use super::trailers;
@@ -28,7 +30,7 @@ use super::trailers;
 pub(crate) enum BodyError {
     /// The endpoint closed the connection or violated the protocol.
     #[error("the upstream aborted the response")]
-    Upstream(#[source] hyper::Error),
+    Upstream(#[source] Box<dyn StdError + Send + Sync>),
     /// The endpoint sent nothing for longer than the read timeout.
     #[error("timed out reading the response body")]
     Timeout,
@@ -51,8 +53,11 @@ pub(crate) struct UpstreamBody {
 enum Source {
     Direct(Direct),
     Ahead(ReadAhead),
-    Empty,
+    Switched(Option<Switched>),
 }
+
+/// The connection of a 101, and its request among those of the upstream.
+pub(super) type Switched = (Box<Http1>, Counted);
 
 impl UpstreamBody {
     /// Streams.
@@ -74,10 +79,21 @@ impl UpstreamBody {
         matches!(self.source, Source::Ahead(_))
     }
 
-    /// None, after a 101.
-    pub(super) fn empty() -> Self {
+    /// None, after a 101: `lease` has become a stream of another protocol.
+    pub(super) fn switched(lease: Lease, counted: Counted) -> Self {
         Self {
-            source: Source::Empty,
+            source: Source::Switched(match lease {
+                Lease::Http1(connection) => Some((connection, counted)),
+                Lease::Http2(_) => None,
+            }),
+        }
+    }
+
+    /// The connection of a 101.
+    pub(super) fn take_switched(&mut self) -> Option<Switched> {
+        match &mut self.source {
+            Source::Switched(switched) => switched.take(),
+            Source::Direct(_) | Source::Ahead(_) => None,
         }
     }
 }
@@ -93,32 +109,48 @@ impl HttpBody for UpstreamBody {
         match &mut self.source {
             Source::Direct(direct) => direct.poll_next(cx),
             Source::Ahead(ahead) => ahead.poll_next(cx),
-            Source::Empty => Poll::Ready(None),
+            Source::Switched(_) => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Direct(direct) => direct.incoming.is_end_stream(),
+            Source::Direct(direct) => direct.is_end(),
             Source::Ahead(ahead) => ahead.is_end(),
-            Source::Empty => true,
+            Source::Switched(_) => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Direct(direct) => direct.incoming.size_hint(),
+            Source::Direct(direct) => direct.size_hint(),
             Source::Ahead(ahead) => ahead.size_hint(),
-            Source::Empty => SizeHint::with_exact(0),
+            Source::Switched(_) => SizeHint::with_exact(0),
         }
     }
 }
 
 /// A body as the endpoint sends it.
 pub(super) struct Direct {
-    incoming: Incoming,
+    received: Received,
     timeout: Duration,
+    /// None after the end, or a failure.
     completion: Option<Completion>,
+    failed: Option<Failed>,
+}
+
+/// A failure of a body.
+enum Failed {
+    /// The consumer has time to pass on what came before.
+    Unreported(BodyError),
+    Reported,
+}
+
+/// Where a body is read.
+pub(super) enum Received {
+    /// From the connection, which serves no other request meanwhile.
+    Http1,
+    Http2(Incoming),
 }
 
 /// What happens at the end of a body.
@@ -138,11 +170,12 @@ pub(super) struct Completion {
 
 impl Direct {
     /// A body that fails if the endpoint sends nothing for `timeout`.
-    pub(super) fn new(incoming: Incoming, timeout: Duration, completion: Completion) -> Self {
+    pub(super) fn new(received: Received, timeout: Duration, completion: Completion) -> Self {
         let mut direct = Self {
-            incoming,
+            received,
             timeout,
             completion: Some(completion),
+            failed: None,
         };
         direct.complete_at_end();
         direct
@@ -153,7 +186,14 @@ impl Direct {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+        if let Some(failed) = self.failed.take() {
+            self.failed = Some(Failed::Reported);
+            return match failed {
+                Failed::Unreported(error) => Poll::Ready(Some(Err(error))),
+                Failed::Reported => Poll::Ready(None),
+            };
+        }
+        let frame = match self.poll_received(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => return self.poll_silence(cx),
         };
@@ -163,9 +203,9 @@ impl Direct {
                 Some(Ok(trailers::without_forbidden(frame)))
             }
             Some(Err(error)) => {
-                // Dropping this closes the connection: nothing after the error can be trusted.
-                self.completion = None;
-                Some(Err(BodyError::Upstream(error)))
+                self.fail(Failed::Unreported(error));
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => {
                 self.complete();
@@ -174,14 +214,51 @@ impl Direct {
         })
     }
 
+    fn poll_received(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.received {
+            Received::Http2(incoming) => {
+                let frame = Pin::new(incoming).poll_frame(cx);
+                frame.map_err(|error| BodyError::Upstream(error.into()))
+            }
+            Received::Http1 => match self.completion.as_ref().and_then(Completion::connection) {
+                Some(connection) => {
+                    let frame = connection.poll_frame(cx);
+                    frame.map_err(|error| BodyError::Upstream(error.into()))
+                }
+                None => Poll::Ready(None),
+            },
+        }
+    }
+
     /// How much is left, if the endpoint announced a length.
     pub(super) fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.received {
+            Received::Http2(incoming) => incoming.size_hint(),
+            Received::Http1 => match self.completion.as_ref().and_then(Completion::connection) {
+                Some(connection) => connection.size_hint(),
+                None => SizeHint::with_exact(0),
+            },
+        }
     }
 
     /// Whether everything was read.
     pub(super) fn is_end(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.received {
+            Received::Http2(incoming) => incoming.is_end_stream(),
+            Received::Http1 => match self.completion.as_ref().and_then(Completion::connection) {
+                Some(connection) => connection.is_end(),
+                None => self.failed.is_none(),
+            },
+        }
+    }
+
+    /// Closes the connection: nothing after a failure can be trusted.
+    fn fail(&mut self, failed: Failed) {
+        self.completion = None;
+        self.failed = Some(failed);
     }
 
     fn poll_silence(
@@ -199,7 +276,7 @@ impl Direct {
         {
             return Poll::Pending;
         }
-        self.completion = None;
+        self.fail(Failed::Reported);
         Poll::Ready(Some(Err(BodyError::Timeout)))
     }
 
@@ -217,7 +294,7 @@ impl Direct {
 
     /// A body of known length is not polled again after its last byte.
     fn complete_at_end(&mut self) {
-        if self.incoming.is_end_stream() {
+        if self.is_end() {
             self.complete();
         }
     }
@@ -230,6 +307,13 @@ impl Direct {
 }
 
 impl Completion {
+    fn connection(&self) -> Option<&Connection> {
+        match &self.lease {
+            Lease::Http1(kept) => Some(&kept.connection),
+            Lease::Http2(_) => None,
+        }
+    }
+
     fn finish(self) {
         let elapsed = self.start.elapsed();
         self.progress.response.set(Some(elapsed));

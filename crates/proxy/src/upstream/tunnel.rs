@@ -11,8 +11,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::time::{Instant, sleep_until};
 
+use super::UpstreamBody;
 use super::attempt::{Attempts, Progress};
 use super::load::Counted;
+use super::response_body::Switched;
 use super::timer::after;
 
 /// Bytes that each direction holds at most.
@@ -22,29 +24,26 @@ const BUFFER: usize = 8 << 10;
 pub(crate) struct Tunnel {
     /// Ready once the 101 is sent.
     client: OnUpgrade,
-    endpoint: OnUpgrade,
+    endpoint: Option<Switched>,
     idle: Duration,
     /// Start of the attempt.
     start: Instant,
     progress: Rc<Progress>,
-    /// The request, among those of the upstream.
-    counted: Option<Counted>,
 }
 
 impl Tunnel {
     /// Between `client` and the endpoint of the last of `attempts`, which sent the 101 `response`. It ends when both sides
     /// have sent nothing for `idle`.
-    pub(crate) fn new<B>(
+    pub(crate) fn new(
         client: OnUpgrade,
-        response: &mut Response<B>,
+        response: &mut Response<UpstreamBody>,
         attempts: &Attempts,
         idle: Duration,
     ) -> Self {
         let start = attempts.last().map(|attempt| attempt.start.into());
         Self {
             client,
-            counted: response.extensions_mut().remove(),
-            endpoint: hyper::upgrade::on(response),
+            endpoint: response.body_mut().take_switched(),
             idle,
             start: start.unwrap_or_else(Instant::now),
             progress: attempts.progress(),
@@ -60,8 +59,8 @@ impl Tunnel {
             idle,
             start,
             progress,
-            counted,
         } = self;
+        let (endpoint, counted) = endpoint.unzip();
         let guard = Guard {
             on_end: Some(on_end),
             start,
@@ -69,15 +68,12 @@ impl Tunnel {
             _counted: counted,
         };
         tokio::task::spawn_local(async move {
-            if let (Ok(client), Ok(endpoint)) = tokio::join!(client, endpoint) {
-                relay(
-                    TokioIo::new(client),
-                    TokioIo::new(endpoint),
-                    idle,
-                    &guard.progress.bytes,
-                )
-                .await;
-            }
+            let (Ok(client), Some(endpoint)) = (client.await, endpoint) else {
+                return;
+            };
+            let mut endpoint = endpoint.connection;
+            endpoint.sent().await;
+            relay(TokioIo::new(client), endpoint, idle, &guard.progress.bytes).await;
         });
     }
 }

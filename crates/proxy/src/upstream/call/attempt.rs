@@ -3,12 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::{Response, StatusCode};
-use hyper::body::Incoming;
+use http::StatusCode;
 use tokio::time::Instant;
 
 use super::super::connect::{ConnectError, Dial};
-use super::super::exchange::{Bounds, Failure, cause, exchange};
+use super::super::exchange::{Answer, Bounds, Failure, cause, over_http1, over_http2};
 use super::super::options::Security;
 use super::super::pool::{Key, Lease};
 use super::super::retry::{Cause, RetryState};
@@ -24,7 +23,7 @@ impl Caller<'_> {
         outgoing: &mut Outgoing,
         retries: &RetryState,
         start: Instant,
-    ) -> Result<(Lease, Response<Incoming>), Failure> {
+    ) -> Result<(Lease, Answer), Failure> {
         let key = self.key(endpoint);
         let mut kept = self.kept(&key, start);
         self.attempts.begin(endpoint, start.into_std());
@@ -77,7 +76,7 @@ impl Caller<'_> {
         endpoint: SocketAddr,
         outgoing: &mut Outgoing,
         retries: &RetryState,
-    ) -> Result<(Lease, Response<Incoming>), Failure> {
+    ) -> Result<(Lease, Answer), Failure> {
         let start = Instant::now();
         let attempt = self.attempt(endpoint, outgoing, retries, start);
         if let Ok(outcome) = tokio::time::timeout_at(after(start, bound), attempt).await {
@@ -110,31 +109,38 @@ impl Caller<'_> {
             .note(|attempt| attempt.span = Some(Box::new(own)));
     }
 
-    /// Sends the request. `copied`: keeps a copy for another attempt.
+    /// Sends the request. `copied`: keeps a copy for another attempt, if the connection would keep the head.
     async fn send(
         &mut self,
         lease: &mut Lease,
         outgoing: &mut Outgoing,
         copied: bool,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<Answer, Failure> {
         let start = Instant::now();
-        let head = if copied {
-            outgoing.head.clone()
-        } else {
-            outgoing.head.take()
+        let gone = || Failure {
+            cause: None,
+            ..Failure::before(CallError::Broken)
         };
-        let (Some(head), Some((body, watch))) = (head, outgoing.payload.body(start)) else {
-            return Err(Failure {
-                cause: None,
-                ..Failure::before(CallError::Broken)
-            });
-        };
+        let (body, watch) = outgoing.payload.body(start).ok_or_else(gone)?;
         let bounds = Bounds {
             options: self.options,
             start,
             watch,
         };
-        let response = exchange(lease, head.request(body), &bounds).await?;
+        let response = match lease {
+            Lease::Http1(connection) => {
+                let head = outgoing.head.as_ref().ok_or_else(gone)?;
+                over_http1(connection, head, body, &bounds).await?
+            }
+            Lease::Http2(stream) => {
+                let head = match copied {
+                    true => outgoing.head.clone(),
+                    false => outgoing.head.take(),
+                };
+                let request = head.ok_or_else(gone)?.request(body);
+                over_http2(stream, request, &bounds).await?
+            }
+        };
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switched && !self.options.upgrade {
             const SWITCHED: &str = "101 without a request to switch protocols";

@@ -251,3 +251,49 @@ async fn a_body_without_room_on_disk_fails_alone() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_body_is_sent_on_while_the_response_is_not_read() {
+    local(async {
+        // More than all buffers between them hold, both ways.
+        let size = 4 << 20;
+        let endpoint = Endpoint::start(move |_, conversation| async move {
+            let (mut read, mut write) = conversation.stream.into_split();
+            let mut head = [0; 1 << 10];
+            let mut left = size;
+            left -= read
+                .read(&mut head)
+                .await
+                .unwrap()
+                .saturating_sub(head.len());
+            tokio::task::spawn_local(async move {
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n");
+                write.write_all(head.as_bytes()).await.unwrap();
+                let _ = write.write_all(&vec![b'r'; size]).await;
+            });
+            let mut body = vec![0; 64 << 10];
+            while left > 0 {
+                match read.read(&mut body).await {
+                    Ok(length) if length > 0 => left = left.saturating_sub(length),
+                    _ => return,
+                }
+            }
+        })
+        .await;
+        let mut streaming = forwarding();
+        (streaming.buffer_request, streaming.body_limit) = (false, None);
+        let world = World::new(upstream(&[endpoint.address]), streaming);
+        let mut client = world.connect();
+        let head = format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n");
+        client.write_all(head.as_bytes()).await.unwrap();
+        client.write_all(&vec![b'b'; 1 << 10]).await.unwrap();
+        // The response has begun, and the client reads no more of it.
+        client.read_exact(&mut [0; 12]).await.unwrap();
+        let rest = vec![b'b'; size - (1 << 10)];
+        let sent = tokio::time::timeout(Duration::from_secs(20), client.write_all(&rest));
+        sent.await.expect("the upload goes on").unwrap();
+        let mut response = vec![0; size];
+        client.read_exact(&mut response).await.unwrap();
+    })
+    .await;
+}
