@@ -13,8 +13,12 @@ use crate::Error;
 use crate::chunked::Part;
 use crate::input::Input;
 use crate::request::RequestHead;
-use crate::response::{self, Asked, Left, ResponseHead};
+use crate::response::{self, Asked, Left, ResponseHead, Step};
 use crate::sending::Sending;
+
+/// Interim responses and reads of a head before its task gives others a turn, and its own deadline, which an endpoint would
+/// otherwise keep from passing by sending interim responses without end.
+const STEPS: usize = 32;
 
 /// A connection to an endpoint over `S`, for requests with bodies `B`, one at a time.
 ///
@@ -170,15 +174,21 @@ where
         let Reading::Head(asked, seen) = &mut self.reading else {
             return Poll::Ready(Err(Error::Closed));
         };
-        loop {
-            if let Some(parsed) = response::parse(self.input.bytes(), seen, *asked)? {
-                self.keep &= parsed.keep;
-                self.reading = match parsed.left {
-                    _ if parsed.head.status == StatusCode::SWITCHING_PROTOCOLS => Reading::Switched,
-                    Left::Length(0) => Reading::Idle,
-                    left => Reading::Body(left),
-                };
-                return Poll::Ready(Ok(parsed.head));
+        for _ in 0..STEPS {
+            match response::parse(self.input.bytes(), seen, *asked)? {
+                Step::Final(parsed) => {
+                    self.keep &= parsed.keep;
+                    self.reading = match parsed.left {
+                        _ if parsed.head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                            Reading::Switched
+                        }
+                        Left::Length(0) => Reading::Idle,
+                        left => Reading::Body(left),
+                    };
+                    return Poll::Ready(Ok(parsed.head));
+                }
+                Step::Interim => continue,
+                Step::Incomplete => {}
             }
             if self.input.is_full() {
                 return Poll::Ready(Err(Error::HeadTooLarge));
@@ -192,6 +202,8 @@ where
                 return Poll::Ready(Err(Error::Closed));
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Reads a part of the body of the response: data, or trailers at the end. `None` after the end.

@@ -68,29 +68,34 @@ pub(crate) struct Parsed {
     pub(crate) keep: bool,
 }
 
-/// Takes the head of the final response from `bytes`, of which `seen` ones were searched before. `None` while it is incomplete.
-pub(crate) fn parse(
-    bytes: &mut BytesMut,
-    seen: &mut usize,
-    asked: Asked,
-) -> Result<Option<Parsed>, Error> {
-    loop {
-        let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
-        let Some(start) = start else { return Ok(None) };
-        let Some(end) = end_of_head(bytes, (*seen).saturating_sub(LINE_END).max(start)) else {
-            if *seen == 0 {
-                reject_garbage(bytes)?;
-            }
-            *seen = bytes.len();
-            return Ok(None);
-        };
-        *seen = 0;
-        bytes.advance(start);
-        let head = bytes.split_to(end - start).freeze();
-        if let Some(parsed) = parse_whole(&head, asked)? {
-            return Ok(Some(parsed));
+/// What the input begins with.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A part of a head.
+    Incomplete,
+    /// An interim response, which is taken from it.
+    Interim,
+    /// The final response, whose head is taken from it.
+    Final(Parsed),
+}
+
+/// Takes a head from `bytes`, of which `seen` ones were searched before.
+pub(crate) fn parse(bytes: &mut BytesMut, seen: &mut usize, asked: Asked) -> Result<Step, Error> {
+    let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+    let Some(start) = start else {
+        return Ok(Step::Incomplete);
+    };
+    let Some(end) = end_of_head(bytes, (*seen).saturating_sub(LINE_END).max(start)) else {
+        if *seen == 0 {
+            reject_garbage(bytes)?;
         }
-    }
+        *seen = bytes.len();
+        return Ok(Step::Incomplete);
+    };
+    *seen = 0;
+    bytes.advance(start);
+    let head = bytes.split_to(end - start).freeze();
+    Ok(parse_whole(&head, asked)?.map_or(Step::Interim, Step::Final))
 }
 
 /// Bytes of the longest end of a head less one: of LF CR LF.
