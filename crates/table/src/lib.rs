@@ -72,12 +72,12 @@ pub use path_index::{Candidate, PathIndex, PathMatch, Tried};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind, Undecided};
 pub use policy::{
     AccessRules, AddedField, AddressRule, AfterRewrite, Assigned, AuthCache, Authentication,
-    Authorization, BasicUsers, CacheRule, Condition, ConnectionHeader, Cors, CorsRules,
-    Credentials, DigestUsers, ErrorPages, Expires, ExpiresTime, ExternalAuth, FastCgi, FetchCors,
-    FieldChoice, FixedResponse, Forwarding, HashFormat, HttpVersion, HttpsRedirect, InputEdit,
-    Level, Limits, Location, Mirror, MirrorPath, OriginPattern, Origins, OutputEdit, PasswordHash,
-    PathRewrite, Policy, Redirect, ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, Script,
-    Session, SessionCarrier, Share, SignIn, Step, UrlParts, Users, ValueTest,
+    Authorization, AuthorizationProtocol, BasicUsers, CacheRule, Condition, ConnectionHeader, Cors,
+    CorsRules, Credentials, DigestUsers, ErrorPages, Expires, ExpiresTime, ExternalAuth, FastCgi,
+    FetchCors, FieldChoice, FixedResponse, Forwarding, HashFormat, HttpVersion, HttpsRedirect,
+    InputEdit, Level, Limits, Location, Mirror, MirrorPath, OriginPattern, Origins, OutputEdit,
+    PasswordHash, PathRewrite, Policy, Redirect, ReplaceRule, ResponseRate, Retry, RetryOn,
+    Satisfy, Script, Session, SessionCarrier, Share, SignIn, Step, UrlParts, Users, ValueTest,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};

@@ -21,7 +21,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 pub use self::access::{AccessRules, AddressRule, Satisfy};
 pub use self::authentication::Authentication;
-pub use self::authorization::Authorization;
+pub use self::authorization::{Authorization, AuthorizationProtocol};
 pub use self::credentials::{
     BasicUsers, Credentials, DigestUsers, HashFormat, PasswordHash, Users,
 };

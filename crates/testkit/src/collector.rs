@@ -1,7 +1,4 @@
-//! A collector of traces: OTLP over gRPC and HTTP on one port. It decodes messages by the published field numbers, without the
-//! types that the program encodes them with.
-
-mod message;
+//! A collector of traces: OTLP over gRPC and HTTP on one port.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -21,8 +18,8 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use self::message::Message;
 use crate::gate::lock;
+use crate::protobuf::Message;
 use crate::wait;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;

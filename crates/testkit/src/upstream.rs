@@ -1,4 +1,5 @@
 //! Upstreams on loopback.
 
+pub mod authorizer;
 pub mod echo;
 pub mod scripted;

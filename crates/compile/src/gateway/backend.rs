@@ -140,6 +140,16 @@ impl Referrer<'_> {
     }
 }
 
+/// The same endpoints, spoken to with HTTP/2 whatever their port says: calls of gRPC need it.
+pub(crate) fn for_calls(transport: &Transport) -> Transport {
+    let tls = transport.tls().cloned();
+    let protocol = match tls {
+        None => BackendProtocol::Grpc,
+        Some(_) => BackendProtocol::Grpcs,
+    };
+    Transport::new(protocol, tls).in_pool(POOL.into())
+}
+
 /// The backends of a rule, each with its share. What cannot be resolved responds with 500 for its share.
 #[derive(Debug)]
 pub(crate) struct Backends {

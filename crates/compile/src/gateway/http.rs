@@ -19,7 +19,7 @@ use smallvec::smallvec;
 
 use self::filters::Filters;
 use super::applied::Applied;
-use super::backend::{Backends, Idle, Inputs, Referrer, Weighted};
+use super::backend::{self, Backends, Idle, Inputs, Referrer, Weighted};
 use super::condition::Problem;
 use super::route::{CompiledRoute, Serves};
 use super::seniority::Seniority;
@@ -146,7 +146,7 @@ impl Compiler<'_> {
         applied: Option<&Applied>,
     ) -> Result<(RoutePolicy, TargetDraft), Problem> {
         let prefix = matches::prefix(rule);
-        let filters = Filters::of(&rule.filters, prefix)?;
+        let filters = Filters::of(&rule.filters, prefix, referrer)?;
         let session = self.session(index, rule)?;
         let of_policies = applied.map_or_else(forwarding, Applied::forwarding);
         let forwarding = timing::with_timing(rule, filters.forwarding(of_policies))?;
@@ -161,7 +161,7 @@ impl Compiler<'_> {
         let mut weighted = Vec::with_capacity(rule.backend_refs.len());
         let mirrors = self.mirrors(&filters, &filters, referrer);
         for reference in &rule.backend_refs {
-            let own = Filters::of(&reference.filters, prefix)?;
+            let own = Filters::of(&reference.filters, prefix, referrer)?;
             let mut all = mirrors.clone();
             all.extend(self.mirrors(&own, &filters, referrer));
             weighted.push(Weighted {
@@ -225,12 +225,15 @@ impl Compiler<'_> {
         let service = referrer.service(&asked.service);
         self.compiled.services.push(service);
         let (port, transport) = referrer.resolve(&asked.service, self.inputs)?;
+        let transport = match asked.is_call() {
+            true => backend::for_calls(&transport),
+            false => transport,
+        };
         let upstream = UpstreamDraft { port, transport };
         let authorization = Authorization {
             target: CallTarget::Upstream(upstream.key()),
-            path: asked.path.clone(),
-            request_fields: asked.request_fields.clone(),
-            response_fields: asked.response_fields.clone(),
+            protocol: asked.protocol.clone(),
+            body_limit: asked.body_limit,
         };
         self.compiled.mirrors.push(upstream);
         Ok(Some(Arc::new(authorization)))

@@ -1,49 +1,90 @@
-//! Asks the authorization service of a route whether a request is allowed (gateway-api.md 3.11).
+//! Asks the authorization service of a route whether a request is allowed (gateway-api.md 3.11). Whatever fails, the request
+//! is not.
+
+mod call;
+mod messages;
+mod subrequest;
 
 use bytes::{Bytes, BytesMut};
-use headgate_table::{Authorization, Forwarding};
-use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, SERVER, TRAILER,
-    TRANSFER_ENCODING,
-};
+use headgate_table::{Authorization, AuthorizationProtocol, Forwarding};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 
 use super::exchange::Exchange;
-use super::external_auth::Granted;
-use super::hop_by_hop;
+use super::field_changes::FieldChanges;
+use super::{hop_by_hop, spoofable_headers, upstream_head};
 use crate::request::Context;
 use crate::respond::LocalResponse;
 use crate::trace::RequestSpan;
-use crate::upstream::{Attempts, Call, CallError, CallOptions, Fault, Payload, UpstreamBody};
+use crate::upstream::{
+    Attempts, BodyRules, Call, CallError, CallOptions, Fault, Payload, RequestBodyError,
+    UpstreamBody, read_body,
+};
 
-/// Longest body of a refusal that is passed on to the client, bytes.
+/// Longest body of a response that is read, bytes: that of a refusal is passed on to the client.
 const LONGEST_BODY: usize = 64 << 10;
 
-/// Fields that are about a response, not about the request that it allows.
-const OF_RESPONSE: [HeaderName; 7] = [
-    HOST,
-    CONTENT_LENGTH,
-    CONTENT_TYPE,
-    CONTENT_ENCODING,
-    TRANSFER_ENCODING,
-    DATE,
-    SERVER,
-];
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Whether a request is allowed. What the service adds to it is left in `exchange`.
+/// What a service says of a request.
+enum Verdict {
+    Allowed {
+        /// Of the request for the endpoint.
+        request: FieldChanges,
+        /// Of the response to the client.
+        response: FieldChanges,
+    },
+    /// The response to the client.
+    Refused(Response<Bytes>),
+}
+
+/// Why a service has not said anything of a request.
+#[derive(Debug, thiserror::Error)]
+enum NoVerdict {
+    #[error("{0}")]
+    Call(#[from] CallError),
+    #[error("invalid response: {0}")]
+    Invalid(&'static str),
+    /// Status of gRPC.
+    #[error("the call ended with status {0}")]
+    Status(String),
+}
+
+/// The response of a service.
+struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    trailers: HeaderMap,
+}
+
+/// Whether a request with this body is allowed. What the service adds to it, and its body as far as it was read, are left in
+/// `exchange`.
 ///
 /// # Errors
-/// The response otherwise: that of the service, or 500 if it has none.
+/// The response otherwise: that of the service, or 500 if it has none; 413 for a body that is too long for it.
 pub(super) async fn check(
     exchange: &mut Exchange<'_>,
     context: &Context<'_>,
     service: &Authorization,
+    body: &mut Incoming,
 ) -> Result<(), LocalResponse> {
-    let response = match ask(exchange, context, service).await {
-        Ok(response) => response,
+    if let Some(limit) = service.body_limit {
+        let read = receive(exchange, context, body, limit.get().into()).await;
+        exchange.received = read.map_err(|error| exchange.failed(error.into()))?;
+    }
+    let (request, response) = match ask(exchange, context, service).await {
+        Ok(Verdict::Allowed { request, response }) => (request, response),
+        Ok(Verdict::Refused(response)) => {
+            let refusal = Err(LocalResponse::Relayed(Box::new(response)));
+            return exchange.because("auth-service", refusal);
+        }
         Err(error) => {
             exchange.record.reason = Some(Fault {
                 reason: "auth-service-failed",
@@ -52,20 +93,76 @@ pub(super) async fn check(
             return Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR));
         }
     };
-    if response.status() == StatusCode::OK {
-        exchange.granted = granted(service, response.headers()).map(Box::new);
-        return Ok(());
+    exchange.granted = (!request.0.is_empty()).then(|| Box::new(request));
+    if !response.0.is_empty() {
+        exchange.edits.add_changes(response);
     }
-    let refusal = Err(LocalResponse::Relayed(Box::new(response)));
-    exchange.because("auth-service", refusal)
+    Ok(())
 }
 
-/// The response of the service, with its body only if it is one for the client.
+/// The whole body of the request, of `limit` bytes at most; `None` if it has none.
+async fn receive(
+    exchange: &mut Exchange<'_>,
+    context: &Context<'_>,
+    body: &mut Incoming,
+    limit: u64,
+) -> Result<Option<Bytes>, RequestBodyError> {
+    if body.is_end_stream() {
+        return Ok(None);
+    }
+    let client = &exchange.settings().client;
+    let of_route = context.route.policy.forwarding.body_limit;
+    let rules = BodyRules {
+        limit: Some(of_route.map_or(limit, |own| own.min(limit))),
+        timeout: client.body_timeout,
+        min_rate: client.body_min_rate,
+        buffered: true,
+        memory: usize::try_from(limit).unwrap_or(usize::MAX),
+    };
+    // An announced length is counted with the head.
+    let announced = body.size_hint().exact().is_some();
+    let read = read_body(body, rules).await?;
+    if !announced {
+        exchange.record.request_length += read.len() as u64;
+    }
+    Ok(Some(read))
+}
+
 async fn ask(
     exchange: &Exchange<'_>,
     context: &Context<'_>,
     service: &Authorization,
-) -> Result<Response<Bytes>, CallError> {
+) -> Result<Verdict, NoVerdict> {
+    let body = exchange.received.clone().unwrap_or_default();
+    match &service.protocol {
+        AuthorizationProtocol::Http {
+            path,
+            request_fields,
+            response_fields,
+        } => {
+            let head = subrequest::head(context, path, request_fields)?;
+            let reply = send(exchange, context, service, (head, body)).await?;
+            Ok(subrequest::verdict(reply, response_fields.as_deref()))
+        }
+        AuthorizationProtocol::Grpc {
+            authority,
+            request_fields,
+        } => {
+            let sent = call::request(exchange, context, request_fields.as_deref(), &body);
+            let head = call::head(context, authority);
+            let reply = send(exchange, context, service, (head, sent)).await?;
+            call::verdict(reply)
+        }
+    }
+}
+
+/// Sends a request about a request, and reads the response to its end.
+async fn send(
+    exchange: &Exchange<'_>,
+    context: &Context<'_>,
+    service: &Authorization,
+    (head, body): (Parts, Bytes),
+) -> Result<Reply, CallError> {
     let upstreams = &exchange.downstream.worker.upstreams;
     let upstream = exchange.table.target(&service.target);
     let upstream = upstream.ok_or(CallError::NoEndpoints)?;
@@ -76,78 +173,74 @@ async fn ask(
     };
     let call = Call {
         target: upstreams.target(upstream, options.connect_timeout).await?,
-        head: head(context, service)?,
-        body: Payload::empty(),
+        head,
+        body: match body.is_empty() {
+            true => Payload::empty(),
+            false => Payload::bytes(body),
+        },
         options,
         pool: &exchange.settings().pool,
         input: context,
     };
     let mut attempts = Attempts::default();
     let reply = upstreams.call(call, &mut attempts).await?;
-    let (mut head, body) = reply.response.into_parts();
-    hop_by_hop::remove(&mut head.headers);
-    for name in [CONTENT_LENGTH, TRANSFER_ENCODING, TRAILER] {
-        head.headers.remove(name);
-    }
-    let body = short(body).await.ok_or(CallError::InvalidResponse)?;
-    Ok(Response::from_parts(head, body))
+    let (head, body) = reply.response.into_parts();
+    let (body, trailers) = short(body).await.ok_or(CallError::InvalidResponse)?;
+    Ok(Reply {
+        status: head.status,
+        headers: head.headers,
+        body,
+        trailers,
+    })
 }
 
-/// The request about a request, which has no body.
-fn head(context: &Context<'_>, service: &Authorization) -> Result<Parts, CallError> {
-    let target = context.parsed.target;
-    let mut headers = HeaderMap::new();
-    let own = [AUTHORIZATION];
-    for name in own.iter().chain(service.request_fields.iter()) {
-        for value in context.headers.get_all(name) {
-            headers.append(name.clone(), value.clone());
-        }
-    }
+/// The fields of the client, without those that are for the proxy and those that only the proxy may set; these are its own.
+fn fields(context: &Context<'_>) -> HeaderMap {
+    let mut headers = context.headers.clone();
     hop_by_hop::remove(&mut headers);
-    let host = target.host.clone();
-    let host = host.unwrap_or_else(|| HeaderValue::from_static(""));
-    headers.insert(HOST, host);
-    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    if let Some(span) = &context.span {
-        span.inject(&mut headers);
-    }
-    let path = format!("{}{}", service.path, context.raw_target());
-    // Text of the client that cannot be part of a path fails the request.
-    let path = PathAndQuery::try_from(path).map_err(|_| CallError::InvalidResponse)?;
-    let (mut head, ()) = Request::new(()).into_parts();
-    head.method = target.method.clone();
-    head.uri = Uri::from(path);
-    head.headers = headers;
-    Ok(head)
-}
-
-/// The fields for the endpoint. One that is listed and that the response lacks is removed, so that a client cannot send it.
-fn granted(service: &Authorization, response: &HeaderMap) -> Option<Granted> {
-    let names: Vec<HeaderName> = match &service.response_fields {
-        Some(names) => names.to_vec(),
-        None => {
-            let about = |name: &&HeaderName| !OF_RESPONSE.contains(name);
-            response.keys().filter(about).cloned().collect()
+    spoofable_headers::remove(&mut headers, context.settings);
+    let client = upstream_head::full_forwarded_for(context);
+    let client = client.or_else(|| upstream_head::address(context.client()));
+    let scheme = context.parsed.client.scheme_value();
+    for (name, value) in [
+        (X_FORWARDED_FOR, client),
+        (X_FORWARDED_PROTO, Some(scheme)),
+        (X_REQUEST_ID, context.request_id().cloned()),
+    ] {
+        match value {
+            Some(value) => drop(headers.insert(name, value)),
+            None => drop(headers.remove(name)),
         }
-    };
-    let fields = names.into_iter().map(|name| {
-        let value = response.get(&name).cloned();
-        (name, value)
-    });
-    let fields: Granted = fields.collect();
-    (!fields.is_empty()).then_some(fields)
+    }
+    headers
 }
 
-/// The content of a body; `None` if it is too long or ends early.
-async fn short(mut body: UpstreamBody) -> Option<Bytes> {
-    let mut content = BytesMut::new();
+/// Whether framing, routing or the connection depends on a field, so that no service may change it.
+fn is_reserved(name: &HeaderName) -> bool {
+    [
+        HOST,
+        CONTENT_LENGTH,
+        TRANSFER_ENCODING,
+        TRAILER,
+        CONNECTION,
+        UPGRADE,
+        TE,
+    ]
+    .contains(name)
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
+}
+
+/// The content of a body, and its trailers; `None` if it is too long or ends early.
+async fn short(mut body: UpstreamBody) -> Option<(Bytes, HeaderMap)> {
+    let (mut content, mut trailers) = (BytesMut::new(), HeaderMap::new());
     while let Some(frame) = body.frame().await {
-        if let Some(data) = frame.ok()?.data_ref() {
-            content.extend_from_slice(data);
+        match frame.ok()?.into_data() {
+            Ok(data) => content.extend_from_slice(&data),
+            Err(frame) => trailers.extend(frame.into_trailers().ok()?),
         }
         if content.len() > LONGEST_BODY {
             return None;
         }
     }
-    Some(content.freeze())
+    Some((content.freeze(), trailers))
 }

@@ -11,6 +11,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::cors::CorsFields;
+use super::field_changes::FieldChanges;
 use super::{cors, script};
 use crate::values::Locals;
 
@@ -19,6 +20,8 @@ use crate::values::Locals;
 pub(super) struct ResponseEdits<'t> {
     settings: &'t Settings,
     backend: Option<&'t FieldEdits>,
+    /// What the authorization service changes.
+    changes: Option<Box<FieldChanges>>,
     /// A field of the step that admitted the request.
     field: Option<(HeaderName, HeaderValue)>,
     /// Cookies of the authentication service, and whether they are for every status.
@@ -51,6 +54,7 @@ impl<'t> ResponseEdits<'t> {
         Self {
             settings,
             backend: None,
+            changes: None,
             field: None,
             cookies: None,
             cors: None,
@@ -115,6 +119,11 @@ impl<'t> ResponseEdits<'t> {
         self.backend = Some(edits);
     }
 
+    /// Adds changes of what the backend responds.
+    pub(super) fn add_changes(&mut self, changes: FieldChanges) {
+        self.changes = Some(Box::new(changes));
+    }
+
     /// Adds a field, which replaces that of the backend.
     pub(super) fn add_field(&mut self, name: HeaderName, value: HeaderValue) {
         self.field = Some((name, value));
@@ -147,6 +156,9 @@ impl<'t> ResponseEdits<'t> {
     ) {
         if let Some(edits) = self.backend {
             apply(headers, edits);
+        }
+        if let Some(changes) = self.changes {
+            changes.apply(headers);
         }
         if let Some((name, value)) = self.field {
             headers.insert(name, value);

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use headgate_table::{Host, Reads, ResponseRate, Route, RoutingTable, Script, Settings, Target};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
@@ -10,7 +11,7 @@ use http::{HeaderMap, Response, StatusCode};
 use super::destination::{Destination, Role};
 use super::edits::{self, ResponseEdits};
 use super::error_page::ErrorPage;
-use super::external_auth::Granted;
+use super::field_changes::FieldChanges;
 use super::{length, trace};
 use crate::body::Body;
 use crate::compress::Offer;
@@ -30,8 +31,10 @@ pub(super) struct Exchange<'t> {
     pub(super) table: &'t RoutingTable,
     pub(super) record: Recording,
     pub(super) edits: ResponseEdits<'t>,
-    /// Fields that the authentication service adds to the request.
-    pub(super) granted: Option<Box<Granted>>,
+    /// What the authentication or authorization service changes of the request.
+    pub(super) granted: Option<Box<FieldChanges>>,
+    /// The body of the request, if it was read before the request is forwarded.
+    pub(super) received: Option<Bytes>,
     /// The request for an error page, if the route has any.
     pub(super) error_page: Option<Box<ErrorPage<'t>>>,
     /// It is a call of gRPC whose failures are reported as such.
@@ -76,6 +79,7 @@ impl<'t> Exchange<'t> {
             record: Recording::new(record, downstream.worker.telemetry.clone()),
             edits,
             granted: None,
+            received: None,
             error_page: None,
             is_call: false,
             offer: table

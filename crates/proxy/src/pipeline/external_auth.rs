@@ -14,6 +14,7 @@ use http_body_util::BodyExt as _;
 use percent_encoding::percent_encode;
 
 use super::exchange::Exchange;
+use super::field_changes::{Change, FieldChanges};
 use super::upstream_head::{address, full_forwarded_for};
 use super::{clients, hop_by_hop, redirect, spoofable_headers};
 use crate::auth_cache::{Key, Lookup, Pending, Verdict};
@@ -42,9 +43,6 @@ const REFUSED: &str = "auth-service";
 
 /// A body up to this length is read, so that the connection can be kept.
 const LONGEST_BODY: usize = 64 << 10;
-
-/// Fields of the service for the backend; without a value, the client's field is removed.
-pub(super) type Granted = Vec<(HeaderName, Option<HeaderValue>)>;
 
 /// Whether a request may pass. What the service adds to the request and to the response is left in `exchange`.
 ///
@@ -122,28 +120,16 @@ pub(super) fn or_sign_in(
 }
 
 /// The fields for the backend: a field that the response lacks is removed, so that a client cannot send it.
-fn granted(service: &ExternalAuth, verdict: &Verdict) -> Option<Box<Granted>> {
+fn granted(service: &ExternalAuth, verdict: &Verdict) -> Option<Box<FieldChanges>> {
     if service.response_fields.is_empty() {
         return None;
     }
     let fields = service.response_fields.iter().map(|name| {
         let field = verdict.fields.iter().find(|(known, _)| known == name);
-        (name.clone(), field.map(|(_, value)| value.clone()))
+        let value = field.map(|(_, value)| value.clone());
+        (name.clone(), value.map_or(Change::Remove, Change::Set))
     });
-    Some(Box::new(fields.collect()))
-}
-
-/// Sets the fields of the service in the request for the backend.
-pub(super) fn apply(headers: &mut HeaderMap, granted: Granted) {
-    for (name, _) in &granted {
-        spoofable_headers::remove_spellings(headers, name);
-    }
-    for (name, value) in granted {
-        match value {
-            Some(value) => drop(headers.insert(name, value)),
-            None => drop(headers.remove(name)),
-        }
-    }
+    Some(Box::new(FieldChanges(fields.collect())))
 }
 
 /// The sign-in page, with the URL of the request.

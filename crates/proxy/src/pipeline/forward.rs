@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use headgate_table::{Forwarding, ResponseRate, Script, Settings, Template, Upstream};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -36,13 +37,21 @@ pub(super) struct Forward<'f> {
     pub(super) upstream: &'f Arc<Upstream>,
     /// See [`Call::head`].
     pub(super) head: Parts,
-    pub(super) body: Incoming,
+    pub(super) body: Received,
     /// The client's side of an upgrade that the head requests.
     pub(super) upgrade: Option<OnUpgrade>,
     /// Path and query for an upstream of FastCGI.
     pub(super) fastcgi: Option<Box<fastcgi::Script>>,
     /// Copies for mirrors.
     pub(super) copies: Vec<MirrorCopy>,
+}
+
+/// The body of a client's request.
+pub(super) enum Received {
+    /// It is received as the route says.
+    Stream(Incoming),
+    /// It was read by a step before.
+    Memory(Bytes),
 }
 
 /// A forwarded request with the response of the upstream, not filtered yet.
@@ -92,12 +101,18 @@ impl Forward<'_> {
             buffered: forwarding.buffer_request,
             memory: forwarding.body_memory,
         };
-        let announced = body.size_hint().exact().is_some();
-        let mut body = Payload::receive(body, rules, &options, upstreams).await?;
-        // An announced length is counted with the head.
-        if let (Length::Exact(length), false) = (body.length(), announced) {
-            record.request_length += length;
-        }
+        let mut body = match body {
+            Received::Memory(bytes) => Payload::bytes(bytes),
+            Received::Stream(body) => {
+                let announced = body.size_hint().exact().is_some();
+                let body = Payload::receive(body, rules, &options, upstreams).await?;
+                // An announced length is counted with the head.
+                if let (Length::Exact(length), false) = (body.length(), announced) {
+                    record.request_length += length;
+                }
+                body
+            }
+        };
         mirror::follow(copies, &mut body);
         let body = body.replayable(forwarding.replay_memory);
         let params = fastcgi.map(|script| Box::new(script.params(context, &head, body.length())));

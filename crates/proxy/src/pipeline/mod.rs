@@ -20,6 +20,7 @@ mod explain;
 mod external_auth;
 mod fallback;
 mod fastcgi;
+mod field_changes;
 mod forward;
 mod hop_by_hop;
 mod https;
@@ -57,7 +58,7 @@ use tokio::time::timeout_at;
 use self::destination::{Chosen, Destination, Role};
 use self::exchange::{Exchange, Served};
 pub use self::explain::{ExplainError, explain};
-use self::forward::{Forward, Forwarded};
+use self::forward::{Forward, Forwarded, Received};
 use self::observer::{Decision, Effects, HostDecision, Observer, Unobserved};
 use self::rewrite::Rewritten;
 use self::upstream_head::Extra;
@@ -294,7 +295,10 @@ impl<'t> Admitted<'_, 't> {
         let copies = mirror::copies(exchange, &context, chosen.edits);
         let extra = Extra {
             prefix: rewritten.prefix,
-            body_length: body.size_hint().exact(),
+            body_length: match &exchange.received {
+                None => body.size_hint().exact(),
+                Some(received) => Some(received.len() as u64),
+            },
             edits: chosen.edits.map(|edits| &edits.request),
         };
         let mut fields = upstream_head::upstream_head(&mut context, extra);
@@ -303,7 +307,7 @@ impl<'t> Admitted<'_, 't> {
             fallback::explain(&mut fields.headers, UNAVAILABLE, Some(&route.origin));
         }
         if let Some(granted) = exchange.granted.take() {
-            external_auth::apply(&mut fields.headers, *granted);
+            granted.of_request(&mut fields.headers);
         }
         if let Some(span) = &context.span {
             span.inject(&mut fields.headers);
@@ -318,7 +322,10 @@ impl<'t> Admitted<'_, 't> {
             context: &context,
             upstream: chosen.upstream,
             head: forward::upstream_request(head, rewritten.target, fields.headers),
-            body,
+            body: match exchange.received.take() {
+                None => Received::Stream(body),
+                Some(received) => Received::Memory(received),
+            },
             upgrade,
             fastcgi,
             copies,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headgate_table::{Authorization, Credentials, ExternalAuth, Host};
-use http_body::Body as HttpBody;
+use hyper::body::Incoming;
 
 use super::destination::Destination;
 use super::scripted::Rewrites;
@@ -76,21 +76,21 @@ pub(super) struct Unobserved;
 
 impl<B> Observer<B> for Unobserved {}
 
-impl<B: HttpBody> Effects<B> for Unobserved {
+impl Effects<Incoming> for Unobserved {
     fn choose<'t>(
         &mut self,
-        routed: &mut Routed<'_, 't, B>,
+        routed: &mut Routed<'_, 't>,
     ) -> Result<Destination<'t>, LocalResponse> {
         routed.choose()
     }
 
-    fn limit(&mut self, routed: &mut Routed<'_, '_, B>) -> Result<(), LocalResponse> {
+    fn limit(&mut self, routed: &mut Routed<'_, '_>) -> Result<(), LocalResponse> {
         routed.limit()
     }
 
     async fn password(
         &mut self,
-        routed: &mut Routed<'_, '_, B>,
+        routed: &mut Routed<'_, '_>,
         users: &Arc<Credentials>,
     ) -> Result<(), LocalResponse> {
         credentials::check(routed.exchange, &routed.context, users).await
@@ -98,7 +98,7 @@ impl<B: HttpBody> Effects<B> for Unobserved {
 
     async fn service(
         &mut self,
-        routed: &mut Routed<'_, '_, B>,
+        routed: &mut Routed<'_, '_>,
         service: &ExternalAuth,
     ) -> Result<(), LocalResponse> {
         external_auth::check(routed.exchange, &routed.context, service).await
@@ -106,10 +106,11 @@ impl<B: HttpBody> Effects<B> for Unobserved {
 
     async fn authorization(
         &mut self,
-        routed: &mut Routed<'_, '_, B>,
+        routed: &mut Routed<'_, '_>,
         service: &Authorization,
     ) -> Result<(), LocalResponse> {
-        authorization::check(routed.exchange, &routed.context, service).await
+        let (exchange, context) = (&mut *routed.exchange, &routed.context);
+        authorization::check(exchange, context, service, &mut routed.body).await
     }
 }
 

@@ -4,10 +4,11 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::Body as HttpBody;
+use hyper::body::Incoming;
 
-use super::request_body::RequestBodyError;
+use super::request_body::{BodyRules, ClientBody, RequestBodyError};
 use super::request_buffers::{Chunks, Held, RequestBuffers, Share};
 use super::spool::{Disk, PIECE, Spool};
 
@@ -64,6 +65,26 @@ where
         }
     }
     spooled(body, received, places.disk).await
+}
+
+/// A client's body under `rules`, read to its end into memory, of which their limit is the bound.
+///
+/// # Errors
+/// If it is longer than the rules allow, or announced to be, or cannot be read to its end.
+pub(crate) async fn read_body(
+    incoming: &mut Incoming,
+    rules: BodyRules,
+) -> Result<Bytes, RequestBodyError> {
+    let announced = incoming.size_hint().lower();
+    if rules.limit.is_some_and(|limit| announced > limit) {
+        return Err(RequestBodyError::TooLarge);
+    }
+    let mut body = ClientBody::new(incoming, rules);
+    let mut read = BytesMut::new();
+    while let Some(bytes) = next(&mut body).await? {
+        read.extend_from_slice(&bytes);
+    }
+    Ok(read.freeze())
 }
 
 /// Writes `received` and the rest of the body to a file on `disk`.

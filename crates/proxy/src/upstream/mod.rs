@@ -59,6 +59,7 @@ pub(crate) use collect::Incomplete;
 pub(crate) use explain::Choice;
 pub(crate) use fastcgi::Params;
 pub(crate) use fault::Fault;
+pub(crate) use gather::read_body;
 pub use health::EndpointState;
 pub(crate) use options::{CallOptions, Protocol, Security};
 pub(crate) use payload::{Length, Payload};

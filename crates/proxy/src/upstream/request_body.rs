@@ -69,17 +69,17 @@ pub(crate) struct BodyRules {
 pub(crate) type BodyStream = Pin<Box<dyn HttpBody<Data = Bytes, Error = RequestBodyError>>>;
 
 /// The body of a client: limited, timed, and without trailers that must not be merged or forwarded.
-pub(super) struct ClientBody {
-    incoming: Incoming,
+pub(super) struct ClientBody<B = Incoming> {
+    incoming: B,
     rules: BodyRules,
     start: Instant,
     read: u64,
     timer: LazyTimer,
 }
 
-impl ClientBody {
+impl<B: HttpBody> ClientBody<B> {
     /// `incoming` under `rules`.
-    pub(super) fn new(incoming: Incoming, rules: BodyRules) -> Self {
+    pub(super) fn new(incoming: B, rules: BodyRules) -> Self {
         Self {
             incoming,
             rules,
@@ -112,7 +112,7 @@ impl ClientBody {
     }
 }
 
-impl HttpBody for ClientBody {
+impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for ClientBody<B> {
     type Data = Bytes;
     type Error = RequestBodyError;
 

@@ -8,11 +8,11 @@ use http::{HeaderName, HeaderValue};
 use super::resilience::resilience_facts;
 use super::script::script_facts;
 use crate::{
-    AddressRule, Affinity, AlternativeName, Authorities, Authorization, BackendProtocol, Balance,
-    Cors, CorsRules, Credentials, ErrorPages, ExternalAuth, FastCgi, FetchCors, Forwarding,
-    HttpsRedirect, IpSet, Location, Mirror, MirrorPath, OriginPattern, Origins, PathEdit, Policy,
-    ReplaceRule, Retry, RetryOn, Rewrite, Route, Satisfy, Session, SessionCarrier, Tracing,
-    Upstream, UpstreamTls, UrlParts, Users,
+    AddressRule, Affinity, AlternativeName, Authorities, Authorization, AuthorizationProtocol,
+    BackendProtocol, Balance, Cors, CorsRules, Credentials, ErrorPages, ExternalAuth, FastCgi,
+    FetchCors, Forwarding, HttpsRedirect, IpSet, Location, Mirror, MirrorPath, OriginPattern,
+    Origins, PathEdit, Policy, ReplaceRule, Retry, RetryOn, Rewrite, Route, Satisfy, Session,
+    SessionCarrier, Tracing, Upstream, UpstreamTls, UrlParts, Users,
 };
 
 /// Facts in the order in which they are added.
@@ -298,20 +298,36 @@ fn cors_facts(cors: &Cors, facts: &mut Facts) {
 fn authorization_facts(service: &Authorization, facts: &mut Facts) {
     let Authorization {
         target,
-        path,
-        request_fields,
-        response_fields,
+        protocol,
+        body_limit,
     } = service;
-    facts.push(match &**path {
-        "" => format!("asks {}", target.key()),
-        path => format!("asks {} at {path}", target.key()),
-    });
     let names = |names: &[HeaderName]| {
         let names: Vec<&str> = names.iter().map(HeaderName::as_str).collect();
         Some(names.join(",")).filter(|names| !names.is_empty())
     };
-    facts.some("asks-with", names(request_fields));
-    facts.some("asks-for", response_fields.as_deref().and_then(names));
+    let target = target.key();
+    match protocol {
+        AuthorizationProtocol::Http {
+            path,
+            request_fields,
+            response_fields,
+        } => {
+            facts.push(match &**path {
+                "" => format!("asks {target}"),
+                path => format!("asks {target} at {path}"),
+            });
+            facts.some("asks-with", names(request_fields));
+            facts.some("asks-for", response_fields.as_deref().and_then(names));
+        }
+        AuthorizationProtocol::Grpc {
+            authority,
+            request_fields,
+        } => {
+            facts.push(format!("calls {target} as {}", value(authority)));
+            facts.some("asks-with", request_fields.as_deref().and_then(names));
+        }
+    }
+    facts.some("asks-with-body", *body_limit);
 }
 
 fn session_fact(session: &Session) -> String {

@@ -11,6 +11,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::authorization::{self, Asked};
 use super::cors;
+use crate::gateway::backend::Referrer;
 use crate::gateway::condition::Problem;
 use crate::gateway::header_edits;
 use crate::objects::custom::{
@@ -33,19 +34,28 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    /// The filters of a rule whose one match has the path `prefix`.
+    /// The filters of a rule of `referrer` whose one match has the path `prefix`.
     ///
     /// # Errors
     /// A filter that cannot be honoured. It must not be skipped: it may protect something.
-    pub(super) fn of(list: &[HttpFilter], prefix: &str) -> Result<Self, Problem> {
+    pub(super) fn of(
+        list: &[HttpFilter],
+        prefix: &str,
+        referrer: Referrer<'_>,
+    ) -> Result<Self, Problem> {
         let mut filters = Self::default();
         for filter in list {
-            filters.add(filter, prefix)?;
+            filters.add(filter, prefix, referrer)?;
         }
         Ok(filters)
     }
 
-    fn add(&mut self, filter: &HttpFilter, prefix: &str) -> Result<(), Problem> {
+    fn add(
+        &mut self,
+        filter: &HttpFilter,
+        prefix: &str,
+        referrer: Referrer<'_>,
+    ) -> Result<(), Problem> {
         match &*filter.kind {
             "RequestHeaderModifier" => {
                 let edits = filter.request_header_modifier.as_ref();
@@ -69,7 +79,7 @@ impl Filters {
             "URLRewrite" => self.rewrite(present(filter.url_rewrite.as_ref(), filter)?, prefix)?,
             "ExternalAuth" => {
                 let spec = present(filter.external_auth.as_ref(), filter)?;
-                self.authorization = Some(authorization::asked(spec)?);
+                self.authorization = Some(authorization::asked(spec, referrer.namespace)?);
             }
             other => {
                 let message = format!("the filter {other:?} is not supported");

@@ -82,13 +82,39 @@ fn a_service_that_cannot_be_asked_allows_nothing() {
             "Accepted ResolvedRefs=BackendNotFound",
         ),
         (
-            json!({ "protocol": "GRPC", "backendRef": backend("v2") }),
-            "prefix / -> closed: externalAuth.protocol \"GRPC\" is not supported; it must be HTTP".to_owned(),
+            json!({ "protocol": "GRPC", "backendRef": backend("v2"), "http": { "path": "/check" } }),
+            format!("{v1} [calls infra/v2/8080 grpc gateway as v2.infra.svc:8080]"),
+            "Accepted ResolvedRefs",
+        ),
+        (
+            json!({ "protocol": "GRPC", "backendRef": backend("v2"), "grpc": { "allowedHeaders": ["X-A"] },
+                "forwardBody": { "maxSize": 10 } }),
+            format!("{v1} [calls infra/v2/8080 grpc gateway as v2.infra.svc:8080; asks-with x-a; asks-with-body 10]"),
+            "Accepted ResolvedRefs",
+        ),
+        (
+            json!({ "protocol": "HTTP", "backendRef": backend("v2"), "forwardBody": { "maxSize": 0 } }),
+            format!("{v1} [asks infra/v2/8080 gateway]"),
+            "Accepted ResolvedRefs",
+        ),
+        (
+            json!({ "protocol": "GRPC", "backendRef": backend("none") }),
+            "prefix / -> closed: there is no Service infra/none".to_owned(),
+            "Accepted ResolvedRefs=BackendNotFound",
+        ),
+        (
+            json!({ "protocol": "SOAP", "backendRef": backend("v2") }),
+            "prefix / -> closed: externalAuth.protocol \"SOAP\" is not supported; it must be HTTP or GRPC".to_owned(),
             refused,
         ),
         (
-            json!({ "protocol": "HTTP", "backendRef": backend("v2"), "forwardBody": { "maxSize": 10 } }),
-            "prefix / -> closed: externalAuth.forwardBody.maxSize \"10\" is not supported; it must be 0".to_owned(),
+            json!({ "protocol": "HTTP", "backendRef": backend("v2"), "forwardBody": { "maxSize": 65536 } }),
+            "prefix / -> closed: externalAuth.forwardBody.maxSize \"65536\" is not supported; it must be 0 to 65535".to_owned(),
+            refused,
+        ),
+        (
+            json!({ "protocol": "GRPC", "backendRef": backend("v2"), "grpc": { "allowedHeaders": ["a b"] } }),
+            "prefix / -> closed: externalAuth.allowedHeaders \"a b\" is not supported; it must be the name of a header field".to_owned(),
             refused,
         ),
     ] {

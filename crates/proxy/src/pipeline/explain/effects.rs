@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use headgate_table::{Authorization, Credentials, ExternalAuth, Target};
+use headgate_table::{Authorization, AuthorizationProtocol, Credentials, ExternalAuth, Target};
 use http::header::AUTHORIZATION;
 
 use super::stage::Announced;
@@ -86,12 +86,14 @@ impl Effects<Announced> for Dry {
         routed: &mut Routed<'_, '_, Announced>,
         service: &Authorization,
     ) -> Result<(), LocalResponse> {
-        let path = routed.context.raw_target();
-        let detail = format!(
-            "{}{}{path} decides; it is not asked",
-            service.target.key(),
-            service.path
-        );
+        let target = service.target.key();
+        let asked = match &service.protocol {
+            AuthorizationProtocol::Http { path, .. } => {
+                format!("{target}{path}{}", routed.context.raw_target())
+            }
+            AuthorizationProtocol::Grpc { .. } => format!("{target}, by gRPC,"),
+        };
+        let detail = format!("{asked} decides; it is not asked");
         self.push("authorization service", StepResult::Depends, detail);
         Ok(())
     }

@@ -1,8 +1,34 @@
-//! Any message of Protobuf, field by field.
+//! Messages of Protobuf, field by field: by their published numbers, without the types that the program has of them.
+
+/// A field that has a length: text, bytes or a message.
+pub fn field(number: u64, content: impl AsRef<[u8]>) -> Vec<u8> {
+    let content = content.as_ref();
+    let mut field = encoded(number << 3 | 2);
+    field.extend(encoded(content.len() as u64));
+    field.extend(content);
+    field
+}
+
+/// A field that is a number.
+pub fn number(number: u64, value: u64) -> Vec<u8> {
+    let mut field = encoded(number << 3);
+    field.extend(encoded(value));
+    field
+}
+
+fn encoded(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
 
 /// The fields of a message, in order.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Message(Vec<(u64, Value)>);
+pub(crate) struct Message(Vec<(u64, Value)>);
 
 #[derive(Clone, Debug)]
 enum Value {
@@ -13,7 +39,7 @@ enum Value {
 impl Message {
     /// # Panics
     /// If it is none.
-    pub(super) fn decode(mut bytes: &[u8]) -> Self {
+    pub(crate) fn decode(mut bytes: &[u8]) -> Self {
         let mut fields = Vec::new();
         while !bytes.is_empty() {
             let key = varint(&mut bytes);
@@ -37,12 +63,12 @@ impl Message {
         same.map(|(_, value)| value)
     }
 
-    pub(super) fn has(&self, field: u64) -> bool {
+    pub(crate) fn has(&self, field: u64) -> bool {
         self.all(field).next().is_some()
     }
 
     /// A number, of any type; 0 is the default.
-    pub(super) fn number(&self, field: u64) -> u64 {
+    pub(crate) fn number(&self, field: u64) -> u64 {
         match self.all(field).last() {
             Some(Value::Number(number)) => *number,
             None => 0,
@@ -50,7 +76,7 @@ impl Message {
         }
     }
 
-    fn bytes(&self, field: u64) -> &[u8] {
+    pub(crate) fn bytes(&self, field: u64) -> &[u8] {
         match self.all(field).last() {
             Some(Value::Bytes(bytes)) => bytes,
             None => &[],
@@ -58,18 +84,18 @@ impl Message {
         }
     }
 
-    pub(super) fn text(&self, field: u64) -> String {
+    pub(crate) fn text(&self, field: u64) -> String {
         String::from_utf8(self.bytes(field).to_vec()).expect("text is UTF-8")
     }
 
-    pub(super) fn hex(&self, field: u64) -> String {
+    pub(crate) fn hex(&self, field: u64) -> String {
         self.bytes(field)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
     }
 
-    pub(super) fn messages(&self, field: u64) -> impl Iterator<Item = Self> {
+    pub(crate) fn messages(&self, field: u64) -> impl Iterator<Item = Self> {
         self.all(field).map(move |value| match value {
             Value::Bytes(bytes) => Self::decode(bytes),
             Value::Number(_) => panic!("field {field} is no message"),
