@@ -507,6 +507,11 @@ fn http_route() -> impl Strategy<Value = Manifest> {
             json!({ "protocol": "HTTP", "backendRef": service })
         )],
         [filter(
+            "ExternalAuth",
+            "externalAuth",
+            json!({ "protocol": "GRPC", "backendRef": service, "forwardBody": { "maxSize": 9 } })
+        )],
+        [filter(
             "ExtensionRef",
             "extensionRef",
             json!({ "group": "x", "kind": "Y", "name": "z" })
@@ -596,6 +601,28 @@ fn policy() -> impl Strategy<Value = Manifest> {
         })
 }
 
+fn traffic_policy() -> impl Strategy<Value = Manifest> {
+    let target = one_of(json!([
+        { "group": "", "kind": "Service", "name": "web" },
+        { "group": "", "kind": "Service", "name": "api" },
+        { "group": "", "kind": "Service", "name": "gone" },
+    ]));
+    let content = one_of(json!([
+        { "sessionPersistence": { "sessionName": "of-service" } },
+        { "retryConstraint": {} },
+        { "retryConstraint": { "budget": { "percent": 5, "interval": "1m" } }, "sessionPersistence": {} },
+        { "retryConstraint": { "budget": { "percent": 500 } } },
+    ]));
+    let targets = prop::collection::vec(target, 1..3);
+    (namespace(), 0..2_usize, targets, content).prop_map(
+        |(namespace, number, targets, mut spec)| {
+            spec["targetRefs"] = targets.into();
+            let name = format!("traffic-{number}");
+            (Kind::BackendTrafficPolicy, namespace, name, spec)
+        },
+    )
+}
+
 /// An object whose fields are in its spec.
 fn manifest() -> impl Strategy<Value = Manifest> {
     let controller = select(vec![
@@ -614,6 +641,7 @@ fn manifest() -> impl Strategy<Value = Manifest> {
         1 => stream_route(Kind::UdpRoute),
         2 => grant(),
         2 => policy(),
+        2 => traffic_policy(),
         1 => controller.prop_map(|controller| (Kind::GatewayClass, "", "headgate".to_owned(), class(controller))),
         1 => size.prop_map(|size| (Kind::HeadgateParameters, "s", "size".to_owned(), json!({ "service": size }))),
     ]

@@ -15,3 +15,4 @@ mod sessions;
 mod setup;
 mod streams;
 mod timeouts;
+mod traffic_policies;

@@ -33,6 +33,9 @@ program uses every verb, and no list has `*`.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gateways, listenersets, httproutes, grpcroutes, tlsroutes, tcproutes, udproutes, backendtlspolicies]
   verbs: [{{ if include "headgate.writesStatus" . }}get, {{ end }}list, watch]
+- apiGroups: [gateway.networking.x-k8s.io]
+  resources: [xbackendtrafficpolicies]
+  verbs: [{{ if include "headgate.writesStatus" . }}get, {{ end }}list, watch]
 - apiGroups: [headgate.dev]
   resources: [headgatepolicies]
   verbs: [{{ if include "headgate.writesStatus" . }}get, {{ end }}list, watch]
@@ -50,6 +53,9 @@ program uses every verb, and no list has `*`.
     - tcproutes/status
     - udproutes/status
     - backendtlspolicies/status
+  verbs: [update]
+- apiGroups: [gateway.networking.x-k8s.io]
+  resources: [xbackendtrafficpolicies/status]
   verbs: [update]
 - apiGroups: [headgate.dev]
   resources: [headgatepolicies/status]

@@ -22,7 +22,6 @@ mod listening;
 mod namespaces;
 mod parameters;
 mod policies;
-mod policy;
 mod ports;
 mod references;
 mod route;
@@ -32,6 +31,8 @@ mod state;
 mod status;
 mod statuses;
 mod stream;
+mod tls_policy;
+mod traffic_policy;
 mod universe;
 mod verdicts;
 

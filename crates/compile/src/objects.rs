@@ -23,9 +23,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 use self::custom::{
-    BackendTlsPolicySpec, Custom, GatewayClassSpec, GatewaySpec, GrpcRouteSpec,
-    HeadgateParametersSpec, HeadgatePolicySpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec,
-    TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
+    BackendTlsPolicySpec, BackendTrafficPolicySpec, Custom, GatewayClassSpec, GatewaySpec,
+    GrpcRouteSpec, HeadgateParametersSpec, HeadgatePolicySpec, HttpRouteSpec, ListenerSetSpec,
+    ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
 };
 pub use class::IngressClass;
 pub use config_map::ConfigMap;
@@ -56,6 +56,7 @@ pub enum Object {
     TcpRoute(Arc<Custom<TcpRouteSpec>>),
     UdpRoute(Arc<Custom<UdpRouteSpec>>),
     BackendTlsPolicy(Arc<Custom<BackendTlsPolicySpec>>),
+    BackendTrafficPolicy(Arc<Custom<BackendTrafficPolicySpec>>),
     HeadgatePolicy(Arc<Custom<HeadgatePolicySpec>>),
     ReferenceGrant(Arc<Custom<ReferenceGrantSpec>>),
     HeadgateParameters(Arc<Custom<HeadgateParametersSpec>>),
@@ -108,6 +109,7 @@ impl Object {
             Self::TcpRoute(_) => Kind::TcpRoute,
             Self::UdpRoute(_) => Kind::UdpRoute,
             Self::BackendTlsPolicy(_) => Kind::BackendTlsPolicy,
+            Self::BackendTrafficPolicy(_) => Kind::BackendTrafficPolicy,
             Self::HeadgatePolicy(_) => Kind::HeadgatePolicy,
             Self::ReferenceGrant(_) => Kind::ReferenceGrant,
             Self::HeadgateParameters(_) => Kind::HeadgateParameters,
@@ -157,6 +159,7 @@ impl Object {
             Self::TcpRoute(object) => &**object,
             Self::UdpRoute(object) => &**object,
             Self::BackendTlsPolicy(object) => &**object,
+            Self::BackendTrafficPolicy(object) => &**object,
             Self::HeadgatePolicy(object) => &**object,
             Self::ReferenceGrant(object) => &**object,
             Self::HeadgateParameters(object) => &**object,

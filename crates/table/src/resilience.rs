@@ -15,6 +15,8 @@ pub struct Resilience {
     pub max_pending: Option<NonZeroU32>,
     /// How many requests may be retries.
     pub retries: RetryBudget,
+    /// The same over a time, instead of `retries`; default none. Beyond: 503.
+    pub retry_rate: Option<RetryRate>,
     /// When an endpoint is ejected.
     pub outliers: Outliers,
     /// How endpoints are checked; default: not at all.
@@ -29,6 +31,20 @@ pub struct RetryBudget {
     pub percent: u32,
     /// Beside that; default 100.
     pub minimum: u32,
+}
+
+/// How many requests that an endpoint may have received are sent again in a time, over all requests of the upstream. A retry is
+/// allowed by either number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryRate {
+    /// Percent of what is sent within `interval`, retries included. From 100 on there is no bound.
+    pub percent: u32,
+    /// The time of `percent`.
+    pub interval: Duration,
+    /// Retries within `per`.
+    pub minimum: u32,
+    /// The time of `minimum`.
+    pub per: Duration,
 }
 
 /// When an endpoint is ejected: it gets no requests for some time, unless all others have failed the same request.
@@ -89,6 +105,7 @@ impl Default for Resilience {
             max_connections: NonZeroU32::new(16_384),
             max_pending: NonZeroU32::new(8_192),
             retries: RetryBudget::default(),
+            retry_rate: None,
             outliers: Outliers::default(),
             check: None,
         }

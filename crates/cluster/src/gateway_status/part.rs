@@ -38,7 +38,7 @@ fn fields(kind: Kind) -> &'static [(&'static str, Field)] {
             ("conditions", Field::Conditions),
             ("listeners", Field::Listeners),
         ],
-        Kind::BackendTlsPolicy | Kind::HeadgatePolicy => {
+        Kind::BackendTlsPolicy | Kind::BackendTrafficPolicy | Kind::HeadgatePolicy => {
             &[("ancestors", Field::Entries("ancestorRef"))]
         }
         kind if is_route(kind) => &[("parents", Field::Entries("parentRef"))],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headgate_table::{
-    Affinity, Balance, Endpoints, NoEndpoints, Resilience, Slot, Upstream, UpstreamKey,
+    Affinity, Balance, Endpoints, NoEndpoints, Resilience, RetryRate, Slot, Upstream, UpstreamKey,
 };
 
 use super::endpoints::{self, EndpointOptions};
@@ -50,6 +50,15 @@ impl UpstreamPolicy {
             resilience: Arc::default(),
             cluster_address: false,
         }
+    }
+
+    /// The same with this bound on retries, if there is one.
+    #[must_use]
+    pub fn with_retry_rate(mut self, rate: Option<RetryRate>) -> Self {
+        if rate.is_some() {
+            Arc::make_mut(&mut self.resilience).retry_rate = rate;
+        }
+        self
     }
 }
 

@@ -9,6 +9,8 @@ use super::applied::Applied;
 use super::condition::Problem;
 use super::grants::{Grants, Reference};
 use super::policies::Policies;
+use super::tls_policy::TlsPolicy;
+use super::traffic_policy::TrafficPolicy;
 use crate::build::{ArmDraft, BackendDraft, ServicePort, SplitDraft, Transport};
 use crate::objects::custom::{BackendRef, Custom, HeadgatePolicySpec};
 use crate::objects::{self, Protocol, Service};
@@ -22,7 +24,8 @@ pub(crate) const POOL: &str = "gateway";
 pub(crate) struct Inputs<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) grants: &'a Grants,
-    pub(crate) policies: &'a Policies,
+    pub(crate) policies: &'a Policies<TlsPolicy>,
+    pub(crate) traffic: &'a Policies<TrafficPolicy>,
     pub(crate) origin: &'a Origin,
     /// What HeadgatePolicies configure of each rule.
     pub(crate) applied: &'a [Option<Arc<Applied>>],
@@ -75,8 +78,7 @@ impl Referrer<'_> {
         reference: &BackendRef,
         inputs: Inputs<'_>,
     ) -> Result<(ServicePort, Transport), Problem> {
-        let group = reference.group.as_deref().unwrap_or_default();
-        let kind = reference.kind.as_deref().unwrap_or("Service");
+        let (group, kind) = reference.group_and_kind();
         let name = self.service(reference);
         let allowed = inputs.grants.allow(&Reference {
             from: self.kind,
@@ -95,7 +97,7 @@ impl Referrer<'_> {
             );
             return Err(Problem::new("RefNotPermitted", message));
         }
-        if !group.is_empty() || kind != "Service" {
+        if !reference.is_service() {
             let message = format!(
                 "a backend of kind {} of group {group:?} is not supported; Services are",
                 kind.escape_debug()

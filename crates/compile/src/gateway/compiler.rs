@@ -52,6 +52,8 @@ pub(crate) fn upstream(key: UpstreamKey, state: &mut State, pass: &mut ingress::
             ..plain
         },
     };
+    let bound = state.traffic.of(&service);
+    let policy = policy.with_retry_rate(bound.and_then(|bound| bound.retries));
     let inputs = build::Inputs {
         snapshot: pass.snapshot,
         options: pass.options.endpoints,
@@ -107,8 +109,8 @@ impl Pass<'_> {
             self.state.recompiled = routes.into_iter().chain(gateways).collect();
         }
         self.state.uncounted.extend(touched.counted);
-        for name in &touched.policies {
-            self.report(name);
+        for policy in &touched.policies {
+            self.report(policy);
         }
     }
 
@@ -255,6 +257,7 @@ impl Pass<'_> {
                 snapshot: self.snapshot,
                 grants: &self.state.grants,
                 policies: &self.state.policies,
+                traffic: &self.state.traffic,
                 origin,
                 applied: &applied,
             });
@@ -307,8 +310,7 @@ impl Pass<'_> {
         }
         for service in &route.compiled.services {
             self.state.services.add(service, object, self.snapshot);
-            let policies = self.state.policies.of_service(service);
-            touched.policies.extend(policies.cloned());
+            touched.policies.extend(self.state.policies_of(service));
         }
         for other in route.other_upstreams() {
             self.builder.acquire(other.clone());
@@ -334,8 +336,7 @@ impl Pass<'_> {
         }
         for service in &route.compiled.services {
             self.state.services.remove(service, object);
-            let policies = self.state.policies.of_service(service);
-            touched.policies.extend(policies.cloned());
+            touched.policies.extend(self.state.policies_of(service));
         }
         for other in route.other_upstreams() {
             self.builder.release_upstream(&other.key());

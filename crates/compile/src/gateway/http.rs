@@ -4,7 +4,7 @@ mod authorization;
 mod cors;
 mod filters;
 mod matches;
-mod session;
+pub(super) mod session;
 mod timing;
 
 use std::cmp::Reverse;
@@ -18,6 +18,7 @@ use http::StatusCode;
 use smallvec::smallvec;
 
 use self::filters::Filters;
+pub(super) use self::timing::duration;
 use super::applied::Applied;
 use super::backend::{self, Backends, Idle, Inputs, Referrer, Weighted};
 use super::condition::Problem;
@@ -27,7 +28,7 @@ use crate::build::{
     ArmDraft, BackendDraft, PathDraft, RouteDraft, RoutePolicy, SplitDraft, TargetDraft,
     UpstreamDraft,
 };
-use crate::objects::custom::{Custom, HttpRouteSpec, HttpRule};
+use crate::objects::custom::{Custom, HttpRouteSpec, HttpRule, SessionPersistence};
 use crate::{Kind, ObjectRef};
 
 /// Which of several routes with the same path of a host is tried first: the one that demands more, then the more senior
@@ -240,7 +241,8 @@ impl Compiler<'_> {
     }
 
     fn session(&self, index: usize, rule: &HttpRule) -> Result<Option<Session>, Problem> {
-        let Some(spec) = &rule.session_persistence else {
+        let own = rule.session_persistence.as_ref();
+        let Some(spec) = own.or_else(|| self.session_of_backends(rule)) else {
             return Ok(None);
         };
         let name = format!("{}/{index}", self.owner);
@@ -249,6 +251,20 @@ impl Compiler<'_> {
             None => name.as_str().into(),
         };
         session::session(spec, id, &name).map(Some)
+    }
+
+    /// The session that a policy of the first backend with one asks for.
+    fn session_of_backends(&self, rule: &HttpRule) -> Option<&SessionPersistence> {
+        let referrer = Referrer {
+            kind: self.owner.kind,
+            namespace: &self.owner.name.namespace,
+        };
+        let backends = rule.backend_refs.iter().map(|one| &one.backend);
+        let mut services = backends.filter(|one| one.is_service());
+        services.find_map(|backend| {
+            let policy = self.inputs.traffic.of(&referrer.service(backend))?;
+            policy.session.as_ref()
+        })
     }
 
     /// The mirrors of `filters`, with the edits of the rule. One that cannot be resolved is left out.

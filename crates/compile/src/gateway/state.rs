@@ -20,6 +20,8 @@ use super::route::CompiledRoute;
 use super::service::GatewayService;
 use super::status::Status;
 use super::statuses::Statuses;
+use super::tls_policy::TlsPolicy;
+use super::traffic_policy::TrafficPolicy;
 use super::universe::{Universe, reference};
 use crate::build::UpstreamDraft;
 use crate::ingress::settings::Settings;
@@ -32,7 +34,8 @@ use crate::{ConfigMap, Kind, Name, ObjectRef, Snapshot, build};
 #[derive(Default)]
 pub(crate) struct State {
     pub(super) grants: Grants,
-    pub(super) policies: Policies,
+    pub(super) policies: Policies<TlsPolicy>,
+    pub(super) traffic: Policies<TrafficPolicy>,
     /// The Gateways of served classes.
     pub(super) gateways: BTreeMap<Name, Universe>,
     /// The ListenerSets of each Gateway.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod backend_tls;
+mod backend_traffic;
 mod classes;
 mod conformance;
 mod findings;
@@ -22,9 +23,9 @@ use serde_json::{Value, json};
 
 use crate::gateway::{Condition, Status, StatusBody};
 use crate::objects::custom::{
-    BackendTlsPolicySpec, Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec,
-    HeadgateParametersSpec, HeadgatePolicySpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec,
-    TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
+    BackendTlsPolicySpec, BackendTrafficPolicySpec, Delivered, GatewayClassSpec, GatewaySpec,
+    GrpcRouteSpec, HeadgateParametersSpec, HeadgatePolicySpec, HttpRouteSpec, ListenerSetSpec,
+    ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
 };
 use crate::{
     Changes, Compiled, DeliveredDefinition, GatewayOptions, Kind, Name, Object, ObjectRef, Options,
@@ -61,6 +62,7 @@ fn object(value: Value) -> Object {
         "CustomResourceDefinition" => read::<DeliveredDefinition>(value),
         "Namespace" => read::<v1::Namespace>(value),
         "BackendTLSPolicy" => read::<Delivered<BackendTlsPolicySpec>>(value),
+        "XBackendTrafficPolicy" => read::<Delivered<BackendTrafficPolicySpec>>(value),
         "HeadgateParameters" => read::<Delivered<HeadgateParametersSpec>>(value),
         "ConfigMap" => read::<v1::ConfigMap>(value),
         "HeadgatePolicy" => read::<Delivered<HeadgatePolicySpec>>(value),

@@ -10,7 +10,7 @@ use crate::objects::custom::{Custom, GatewayClassSpec, GatewaySpec, HttpRule, Va
 use crate::{Judgement, Kind, Name, ObjectRef, Snapshot, Verdict};
 
 /// The kinds of objects, in the order in which they refer to each other.
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::GatewayClass,
     Kind::HeadgateParameters,
     Kind::Gateway,
@@ -22,6 +22,7 @@ const KINDS: [Kind; 11] = [
     Kind::UdpRoute,
     Kind::ReferenceGrant,
     Kind::BackendTlsPolicy,
+    Kind::BackendTrafficPolicy,
 ];
 
 const EXPRESSIONS: &str = "Regular expressions are those of PCRE and match whole values.";
@@ -67,7 +68,9 @@ impl State {
             _ if self.statuses.all().contains_key(object) => None,
             Kind::GatewayClass => Some("it is of another controller"),
             Kind::Gateway => Some("its GatewayClass is of another controller, or there is none"),
-            Kind::BackendTlsPolicy => Some("no route of a Gateway reaches its targets"),
+            Kind::BackendTlsPolicy | Kind::BackendTrafficPolicy => {
+                Some("no route of a Gateway reaches its targets")
+            }
             _ => Some("no Gateway that is served is its parent"),
         };
         if let Some(unused) = unused {

@@ -44,7 +44,10 @@ pub use http_route::{
 };
 pub use listener_set::ListenerSetSpec;
 pub use parameters::{HeadgateParametersSpec, ServiceParameters};
-pub use policy::{BackendTlsPolicySpec, PolicyTargetRef, SubjectAltName, TlsValidation};
+pub use policy::{
+    BackendTlsPolicySpec, BackendTrafficPolicySpec, PolicyTargetRef, RequestRate, RetryBudget,
+    RetryConstraint, SubjectAltName, TlsValidation,
+};
 pub use reference::{BackendRef, LocalRef, NamespacedRef, ObjectReference, ParentRef};
 pub use reference_grant::{GrantFrom, GrantTo, ReferenceGrantSpec};
 pub use stream_route::{StreamRouteSpec, StreamRule, TlsRouteSpec};
@@ -114,6 +117,13 @@ const GATEWAY: Api = Api {
     group: GATEWAY_GROUP,
     version: "v1",
     text: "gateway.networking.k8s.io/v1",
+};
+
+/// Kinds of the Gateway API that are experimental as a whole.
+const EXPERIMENTAL: Api = Api {
+    group: "gateway.networking.x-k8s.io",
+    version: "v1alpha1",
+    text: "gateway.networking.x-k8s.io/v1alpha1",
 };
 
 /// Headgate's own kinds.
@@ -210,6 +220,7 @@ kinds! {
     GATEWAY UdpRouteSpec UdpRoute "UDPRoute" "udproutes" NamespaceResourceScope;
     GATEWAY ReferenceGrantSpec ReferenceGrant "ReferenceGrant" "referencegrants" NamespaceResourceScope;
     GATEWAY BackendTlsPolicySpec BackendTlsPolicy "BackendTLSPolicy" "backendtlspolicies" NamespaceResourceScope;
+    EXPERIMENTAL BackendTrafficPolicySpec BackendTrafficPolicy "XBackendTrafficPolicy" "xbackendtrafficpolicies" NamespaceResourceScope;
     OWN HeadgateParametersSpec HeadgateParameters "HeadgateParameters" "headgateparameters" NamespaceResourceScope;
     OWN HeadgatePolicySpec HeadgatePolicy "HeadgatePolicy" "headgatepolicies" NamespaceResourceScope;
 }

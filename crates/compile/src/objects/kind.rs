@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::Object;
 use super::custom::{
-    BackendTlsPolicySpec, Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec,
-    HeadgateParametersSpec, HeadgatePolicySpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec,
-    TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
+    BackendTlsPolicySpec, BackendTrafficPolicySpec, Delivered, GatewayClassSpec, GatewaySpec,
+    GrpcRouteSpec, HeadgateParametersSpec, HeadgatePolicySpec, HttpRouteSpec, ListenerSetSpec,
+    ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
 };
 use super::definition::DeliveredDefinition;
 
@@ -31,6 +31,7 @@ pub enum Kind {
     TcpRoute,
     UdpRoute,
     BackendTlsPolicy,
+    BackendTrafficPolicy,
     HeadgatePolicy,
     ReferenceGrant,
     HeadgateParameters,
@@ -114,6 +115,14 @@ static ROWS: [Row; Kind::ALL.len()] = [
             "BackendTLSPolicy",
             "backendtlspolicies",
             &["v1", "v1alpha3"],
+        )
+    },
+    Row {
+        api_version: "gateway.networking.x-k8s.io/v1alpha1",
+        ..custom(
+            "XBackendTrafficPolicy",
+            "xbackendtrafficpolicies",
+            &["v1alpha1"],
         )
     },
     Row {
@@ -207,7 +216,7 @@ const fn row(name: &'static str, plural: &'static str, api_version: &'static str
 
 impl Kind {
     /// All kinds, in order. A kind comes before the kinds that its objects refer to.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Ingress,
         Self::IngressClass,
         Self::CustomResourceDefinition,
@@ -220,6 +229,7 @@ impl Kind {
         Self::TcpRoute,
         Self::UdpRoute,
         Self::BackendTlsPolicy,
+        Self::BackendTrafficPolicy,
         Self::HeadgatePolicy,
         Self::ReferenceGrant,
         Self::HeadgateParameters,
@@ -331,6 +341,7 @@ impl Kind {
             Self::TcpRoute => reader.read::<Delivered<TcpRouteSpec>>(),
             Self::UdpRoute => reader.read::<Delivered<UdpRouteSpec>>(),
             Self::BackendTlsPolicy => reader.read::<Delivered<BackendTlsPolicySpec>>(),
+            Self::BackendTrafficPolicy => reader.read::<Delivered<BackendTrafficPolicySpec>>(),
             Self::HeadgatePolicy => reader.read::<Delivered<HeadgatePolicySpec>>(),
             Self::ReferenceGrant => reader.read::<Delivered<ReferenceGrantSpec>>(),
             Self::HeadgateParameters => reader.read::<Delivered<HeadgateParametersSpec>>(),

@@ -162,6 +162,9 @@ impl Caller<'_> {
         let mut tried = SmallVec::<[SocketAddr; 2]>::new();
         let mut first_failure = None;
         let mut now = start;
+        if let Some(rate) = self.upstream.resilience.retry_rate {
+            self.state.load.count(rate, start);
+        }
         loop {
             let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
             let outcome = match self.options.attempt_timeout {
@@ -175,6 +178,7 @@ impl Caller<'_> {
             self.judge(endpoint, &outcome, now);
             let failure = match outcome {
                 Ok((lease, response)) if !self.is_retried(&response, &mut retries, &outgoing) => {
+                    self.within_rate()?;
                     let accepted = Accepted {
                         endpoint,
                         lease,
@@ -202,7 +206,7 @@ impl Caller<'_> {
                 }
                 let retry = retry && outgoing.can_be_sent();
                 if !retry || (failure.sent && !self.may_retry()) {
-                    return Err(failure.error);
+                    return self.within_rate().and(Err(failure.error));
                 }
                 first_failure.get_or_insert(failure.error);
             }
@@ -236,11 +240,26 @@ impl Caller<'_> {
 
     /// Whether the retry budget allows another attempt of a request that an endpoint may have received.
     fn may_retry(&mut self) -> bool {
+        if let Some(rate) = self.upstream.resilience.retry_rate {
+            self.attempts.over_budget = !self.state.load.retry_at(rate, Instant::now());
+            return !self.attempts.over_budget;
+        }
         if self.retrying.is_none() {
             self.retrying = self.state.load.retry(self.upstream.resilience.retries);
             self.attempts.over_budget = self.retrying.is_none();
         }
         self.retrying.is_some()
+    }
+
+    /// Fails if another attempt would have been made, but for the bound on retries over a time: the response is one of that
+    /// bound then.
+    fn within_rate(&mut self) -> Result<(), CallError> {
+        let is_bounded = self.upstream.resilience.retry_rate.is_some();
+        // The error is counted instead.
+        match is_bounded && std::mem::take(&mut self.attempts.over_budget) {
+            true => Err(CallError::Overloaded(Bound::Retries)),
+            false => Ok(()),
+        }
     }
 
     /// Whether the retry policy discards this response for one of another endpoint.

@@ -31,6 +31,7 @@ mod request_head;
 mod resolve;
 mod response_body;
 mod retry;
+mod retry_window;
 mod spool;
 mod target;
 mod timer;
@@ -183,14 +184,17 @@ pub(crate) enum Bound {
     Connections,
     /// On requests that wait for a new connection.
     Pending,
+    /// On retries in a time.
+    Retries,
 }
 
 impl Bound {
-    /// The key of the ConfigMap that sets it.
+    /// The key of the ConfigMap, or the field of a policy, that sets it.
     pub(crate) fn setting(self) -> &'static str {
         match self {
             Self::Connections => "upstream-max-connections",
             Self::Pending => "upstream-max-pending-requests",
+            Self::Retries => "retryConstraint",
         }
     }
 
@@ -199,6 +203,7 @@ impl Bound {
         match self {
             Self::Connections => Limit::UpstreamConnections,
             Self::Pending => Limit::UpstreamPending,
+            Self::Retries => Limit::RetryBudget,
         }
     }
 }

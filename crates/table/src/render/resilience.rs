@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::facts::Facts;
-use crate::{HealthCheck, Outliers, Resilience, RetryBudget};
+use crate::{HealthCheck, Outliers, Resilience, RetryBudget, RetryRate};
 
 pub(super) fn resilience_facts(resilience: &Resilience, facts: &mut Facts) {
     let defaults = Resilience::default();
@@ -11,6 +11,7 @@ pub(super) fn resilience_facts(resilience: &Resilience, facts: &mut Facts) {
         max_connections,
         max_pending,
         retries: RetryBudget { percent, minimum },
+        retry_rate,
         outliers:
             Outliers {
                 failures,
@@ -46,6 +47,17 @@ pub(super) fn resilience_facts(resilience: &Resilience, facts: &mut Facts) {
     }
     facts.differs("ejected-for", time, &outliers.time);
     facts.holds("5xx ejects", *status_5xx);
+    if let Some(rate) = retry_rate {
+        let RetryRate {
+            percent,
+            interval,
+            minimum,
+            per,
+        } = rate;
+        facts.push(format!(
+            "retries {percent}% in {interval:?} or {minimum} in {per:?}"
+        ));
+    }
     if let Some(check) = check {
         facts.push(check_fact(check));
     }

@@ -7,7 +7,7 @@ use crate::gateway::frontend;
 use crate::gateway::grants::Grants;
 use crate::gateway::route::KINDS;
 use crate::gateway::state::Host;
-use crate::gateway::universe::Universe;
+use crate::gateway::universe::{Universe, reference};
 use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec, ListenerSpec, ObjectReference};
 use crate::policies;
 use crate::{Changes, Kind, Name, ObjectRef};
@@ -26,7 +26,7 @@ pub(super) struct Touched {
     /// Gateways whose attached routes are counted.
     pub(super) counted: BTreeSet<Name>,
     /// Policies whose statuses are made.
-    pub(super) policies: BTreeSet<Name>,
+    pub(super) policies: BTreeSet<ObjectRef>,
 }
 
 impl Pass<'_> {
@@ -80,12 +80,8 @@ impl Pass<'_> {
     }
 
     fn everything(&mut self, touched: &mut Touched) {
-        let known = self.state.policies.names().cloned();
-        let policies: BTreeSet<Name> = known
-            .chain(self.snapshot.names(Kind::BackendTlsPolicy).cloned())
-            .collect();
-        for policy in &policies {
-            self.policy(policy, touched);
+        for policy in self.policies_of_services() {
+            self.policy(&policy, touched);
         }
         for set in self.snapshot.all::<Custom<ListenerSetSpec>>() {
             self.state.sets.set(&set.name, Some(set));
@@ -113,10 +109,11 @@ impl Pass<'_> {
                 let gateways = self.state.sets.set(&object.name, set);
                 touched.gateways.extend(gateways);
             }
-            Kind::BackendTlsPolicy => self.policy(&object.name, touched),
+            Kind::BackendTlsPolicy | Kind::BackendTrafficPolicy => self.policy(object, touched),
             Kind::ConfigMap => {
                 let policies = self.state.policies.of_config_map(&object.name);
-                for policy in policies.cloned().collect::<Vec<_>>() {
+                let policies = policies.map(|name| reference(Kind::BackendTlsPolicy, name));
+                for policy in policies.collect::<Vec<_>>() {
                     self.policy(&policy, touched);
                 }
                 let gateways = self.state.gateways.iter();
@@ -131,8 +128,9 @@ impl Pass<'_> {
             }
             Kind::ReferenceGrant => self.users_of_grants(&object.name.namespace, touched),
             Kind::Service => {
-                let policies = self.state.policies.of_service(&object.name);
-                touched.policies.extend(policies.cloned());
+                touched
+                    .policies
+                    .extend(self.state.policies_of(&object.name));
                 let routes = self.state.services.changed(&object.name, self.snapshot);
                 touched.routes.extend(routes);
             }

@@ -14,7 +14,7 @@ use crate::stable_hash;
 ///
 /// # Errors
 /// A value that is not supported.
-pub(super) fn session(
+pub(in crate::gateway) fn session(
     spec: &SessionPersistence,
     id: Arc<str>,
     name: &str,

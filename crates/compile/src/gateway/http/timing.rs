@@ -73,7 +73,7 @@ fn retry(spec: &RetrySpec) -> Result<Retry, Problem> {
 }
 
 /// A duration of the Gateway API: one to four numbers of up to five digits, each with `h`, `m`, `s` or `ms`.
-pub(super) fn duration(field: &str, text: &str) -> Result<Duration, Problem> {
+pub(in crate::gateway) fn duration(field: &str, text: &str) -> Result<Duration, Problem> {
     parse(text).ok_or_else(|| unsupported(field, text, "a duration such as 1m30s or 500ms"))
 }
 

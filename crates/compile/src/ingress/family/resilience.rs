@@ -113,6 +113,7 @@ impl Overrides {
                 percent: self.retry_percent.unwrap_or(retries.percent),
                 minimum: self.retry_minimum.unwrap_or(retries.minimum),
             },
+            retry_rate: None,
             outliers: Outliers {
                 failures: unless_zero(self.failures, outliers.failures),
                 time: self.time.unwrap_or(outliers.time),

@@ -31,6 +31,7 @@ pub(super) fn read(source: &mut Source<'_>) -> Resilience {
             percent: source.count(&RETRY_BUDGET_PERCENT),
             minimum: source.count(&RETRY_BUDGET_MINIMUM),
         },
+        retry_rate: None,
         outliers: Outliers {
             failures: NonZeroU32::new(source.count(&OUTLIER_FAILURES)),
             time: source.get(&OUTLIER_TIME),

@@ -1,8 +1,8 @@
-//! BackendTLSPolicies, and the targets of policies.
+//! Policies of Services, and the targets of policies.
 
 use serde::{Deserialize, Serialize};
 
-use super::{LocalRef, Texts};
+use super::{LocalRef, SessionPersistence, Texts};
 
 /// The spec of a BackendTLSPolicy: TLS towards the endpoints of Services.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,48 @@ pub struct BackendTlsPolicySpec {
     pub validation: TlsValidation,
     /// Options of the implementation.
     pub options: Texts,
+}
+
+/// The spec of an XBackendTrafficPolicy: sessions and retries of requests to Services (experimental).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BackendTrafficPolicySpec {
+    /// The Services.
+    pub target_refs: Vec<PolicyTargetRef>,
+    /// Bounds retries.
+    pub retry_constraint: Option<RetryConstraint>,
+    /// Keeps clients at one endpoint.
+    pub session_persistence: Option<SessionPersistence>,
+}
+
+/// Bounds retries: the larger of both numbers counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RetryConstraint {
+    /// As a part of the requests.
+    pub budget: RetryBudget,
+    /// As a number.
+    pub min_retry_rate: RequestRate,
+}
+
+/// Retries as a part of the requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RetryBudget {
+    /// Default 20.
+    pub percent: Option<u32>,
+    /// Of the requests within this time; default 10 s.
+    pub interval: Option<String>,
+}
+
+/// A number of requests in a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestRate {
+    /// Default 10.
+    pub count: Option<u32>,
+    /// Default 1 s.
+    pub interval: Option<String>,
 }
 
 /// The target of a policy: an object of the same namespace, or a section of it.

@@ -77,3 +77,16 @@ pub struct BackendRef {
     /// Its share of the sum of weights; default 1.
     pub weight: Option<u32>,
 }
+
+impl BackendRef {
+    /// Group and kind of the object.
+    pub fn group_and_kind(&self) -> (&str, &str) {
+        let group = self.group.as_deref().unwrap_or_default();
+        (group, self.kind.as_deref().unwrap_or("Service"))
+    }
+
+    /// Whether the object is a Service.
+    pub fn is_service(&self) -> bool {
+        self.group_and_kind() == ("", "Service")
+    }
+}

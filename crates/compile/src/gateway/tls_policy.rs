@@ -8,71 +8,59 @@ use headgate_table::{AlternativeName, Authorities, Certificate, Slot, UpstreamTl
 use rustls_pki_types::DnsName;
 
 use super::bundle::Bundle;
-use super::condition::Problem;
-use super::seniority::Seniority;
+use super::condition::{Condition, ConditionKind, Problem};
+use super::policies::{Attachment, ServicePolicy};
 use crate::build::certificate::fingerprint;
-use crate::objects::Service;
 use crate::objects::custom::{BackendTlsPolicySpec, Custom, LocalRef, SubjectAltName};
 use crate::{Name, Snapshot};
 
 /// A policy with its references resolved.
 #[derive(Debug)]
-pub(crate) struct Policy {
-    /// Its name.
-    pub(super) name: Name,
-    pub(super) generation: i64,
-    /// Of several policies with the same target, the least applies.
-    pub(super) seniority: Seniority,
-    /// What it applies to.
-    pub(super) targets: Vec<Target>,
-    /// The ConfigMaps that it refers to, whether or not they exist.
-    pub(super) config_maps: Vec<Name>,
-    /// Why no connection can be made by it.
-    pub(super) refused: Option<Problem>,
+pub(crate) struct TlsPolicy {
+    /// Refused: no connection can be made by it.
+    attachment: Attachment,
+    config_maps: Vec<Name>,
     /// The first reference that cannot be resolved.
-    pub(super) unresolved: Option<Problem>,
+    unresolved: Option<Problem>,
     /// TLS without a client certificate.
     settings: UpstreamTls,
 }
 
-/// A Service, or one of its ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) service: Name,
-    /// The name of the port; `None`: all ports without a policy of their own.
-    pub(super) port: Option<Arc<str>>,
-}
+impl ServicePolicy for TlsPolicy {
+    type Spec = BackendTlsPolicySpec;
 
-impl Policy {
-    /// The policy that `object` describes.
-    pub(super) fn read(object: &Custom<BackendTlsPolicySpec>, snapshot: &Snapshot) -> Self {
+    fn read(object: &Custom<BackendTlsPolicySpec>, snapshot: &Snapshot) -> Self {
         let (name, spec) = (&object.name, &object.spec);
-        let services = spec.target_refs.iter();
-        let services =
-            services.filter(|target| target.group.is_empty() && target.kind == "Service");
-        let targets = services.map(|target| Target {
-            service: Name::new(&name.namespace, &target.name),
-            port: target.section_name.as_deref().map(Into::into),
-        });
         let references = &spec.validation.ca_certificate_refs;
         let config_maps = references.iter().filter(|one| is_config_map(one));
         let mut unresolved = None;
         let settings = settings(object, snapshot, &mut unresolved);
         let refused = settings.as_ref().err().cloned();
         Self {
-            name: name.clone(),
-            generation: object.generation,
-            seniority: Seniority::of(object),
-            targets: targets.collect(),
+            attachment: Attachment::of(object, &spec.target_refs, refused),
             config_maps: config_maps
                 .map(|one| Name::new(&name.namespace, &one.name))
                 .collect(),
             settings: settings.unwrap_or_else(|_| unusable(name)),
-            refused,
             unresolved,
         }
     }
 
+    fn attachment(&self) -> &Attachment {
+        &self.attachment
+    }
+
+    fn config_maps(&self) -> &[Name] {
+        &self.config_maps
+    }
+
+    fn condition(&self) -> Option<Condition> {
+        let unresolved = self.unresolved.as_ref();
+        Some(Condition::unless(ConditionKind::ResolvedRefs, unresolved))
+    }
+}
+
+impl TlsPolicy {
     /// TLS by this policy, with the certificate of a Gateway.
     pub(super) fn tls(&self, client: Option<&Arc<Certificate>>) -> Arc<UpstreamTls> {
         let id = client.map(|client| format!("{} {}", self.settings.id, client.fingerprint));
@@ -82,26 +70,6 @@ impl Policy {
             slot: Slot::default(),
             ..self.settings.clone()
         })
-    }
-}
-
-impl Target {
-    /// Why there is nothing that it could apply to.
-    pub(super) fn missing(&self, snapshot: &Snapshot) -> Option<Problem> {
-        let absent = |message| Some(Problem::new("TargetNotFound", message));
-        let name = &self.service;
-        let Some(service) = snapshot.get::<Service>(name) else {
-            return absent(format!("there is no Service {name}"));
-        };
-        let port = self.port.as_deref()?;
-        let mut names = service.port_names();
-        if names.any(|known| known == Some(port)) {
-            return None;
-        }
-        absent(format!(
-            "Service {name} has no port with the name {}",
-            port.escape_debug()
-        ))
     }
 }
 
