@@ -547,6 +547,29 @@ pub(super) fn exercise(env: &TestEnv) {
 }
 
 #[test]
+fn a_class_that_gateways_use_has_a_finalizer() {
+    const FINALIZER: &str = "gateway-exists-finalizer.gateway.networking.k8s.io";
+    let Some(env) = in_memory() else { return };
+    install(&env);
+    let mut own = class("headgate");
+    own["metadata"]["finalizers"] = json!(["example.com/other"]);
+    env.api.create(own);
+    env.api.create(class("unused"));
+    let _program = env.controller(&[ENABLED, OWN_PORTS]);
+    env.api.until("GatewayClass", "", "headgate", is_accepted);
+    let has =
+        |finalizers: Value| move |class: &Value| class["metadata"]["finalizers"] == finalizers;
+    env.api.create(gateway(&env, "gate", free_port()));
+    let both = json!(["example.com/other", FINALIZER]);
+    env.api.until("GatewayClass", "", "headgate", has(both));
+    let unused = env.api.until("GatewayClass", "", "unused", is_accepted);
+    assert_eq!(unused["metadata"]["finalizers"], Value::Null);
+    env.delete("Gateway", "gate");
+    let other = json!(["example.com/other"]);
+    env.api.until("GatewayClass", "", "headgate", has(other));
+}
+
+#[test]
 fn without_streaming_lists_kinds_are_listed_in_pages() {
     let env = TestEnv::with(Options {
         streaming_lists: false,

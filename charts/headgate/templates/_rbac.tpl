@@ -85,7 +85,8 @@ program uses every verb, and no list has `*`.
   verbs: [list, watch]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gatewayclasses]
-  verbs: [{{ if include "headgate.writesStatus" . }}get, {{ end }}list, watch]
+  # A class that Gateways use has a finalizer.
+  verbs: [{{ if include "headgate.writesStatus" . }}get, patch, {{ end }}list, watch]
 {{- if include "headgate.writesStatus" . }}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gatewayclasses/status]

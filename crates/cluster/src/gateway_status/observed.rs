@@ -110,9 +110,14 @@ impl ObservedStatus {
             generation: i64,
             #[serde(default, rename = "resourceVersion")]
             version: String,
+            #[serde(default)]
+            finalizers: Vec<String>,
         }
         let object: Object = serde_json::from_str(json).ok()?;
         let own = part::own(kind, &object.status, controller);
+        let finalizers = object.metadata.finalizers.iter();
+        let has_finalizer = part::has_finalizer(finalizers.map(String::as_str));
+        let own = part::with_finalizer(kind, own, has_finalizer);
         Some(Self {
             uid: object.metadata.uid.into(),
             version: object.metadata.version.parse().unwrap_or_default(),

@@ -21,6 +21,9 @@ enum Field {
     Plain,
 }
 
+/// Is on a GatewayClass while a Gateway is of it (gateway-api.md 2.1).
+pub(super) const FINALIZER: &str = "gateway-exists-finalizer.gateway.networking.k8s.io";
+
 /// The fields that are written for a kind.
 fn fields(kind: Kind) -> &'static [(&'static str, Field)] {
     match kind {
@@ -60,6 +63,25 @@ pub(super) fn own(kind: Kind, status: &Value, controller: &str) -> Value {
         (!value.is_null()).then(|| ((*name).to_owned(), value))
     });
     Value::Object(fields.collect())
+}
+
+/// A part as it is compared: with whether the object has the finalizer, if its kind may have it.
+pub(super) fn with_finalizer(kind: Kind, part: Value, has_finalizer: bool) -> Value {
+    let mut part = part;
+    if kind == Kind::GatewayClass {
+        part["hasFinalizer"] = has_finalizer.into();
+    }
+    part
+}
+
+/// Whether an object that this part is of should have the finalizer; `None`: its kind never has it.
+pub(super) fn wants_finalizer(part: &Value) -> Option<bool> {
+    part["hasFinalizer"].as_bool()
+}
+
+/// Whether the finalizer is one of these.
+pub(super) fn has_finalizer<'f>(mut finalizers: impl Iterator<Item = &'f str>) -> bool {
+    finalizers.any(|finalizer| finalizer == FINALIZER)
 }
 
 fn own_field(field: Field, value: &Value, controller: &str) -> Value {
@@ -111,7 +133,8 @@ pub(super) fn has_entries(kind: Kind, own: &Value) -> bool {
 /// The part that a status should have; without one, no entries.
 pub(super) fn desired(object: &ObjectRef, status: Option<&Status>, controller: &str) -> Value {
     let Some(status) = status else {
-        return own(object.kind, &Value::Null, controller);
+        let none = own(object.kind, &Value::Null, controller);
+        return with_finalizer(object.kind, none, false);
     };
     let generation = status.generation;
     let conditions = |all: &[Condition]| conditions(all, generation);
@@ -119,12 +142,14 @@ pub(super) fn desired(object: &ObjectRef, status: Option<&Status>, controller: &
         StatusBody::GatewayClass {
             conditions: all,
             features,
+            in_use,
         } => {
             let features = features.iter().map(|name| json!({"name": name}));
-            json!({
+            let part = json!({
                 "conditions": conditions(all),
                 "supportedFeatures": features.collect::<Vec<_>>(),
-            })
+            });
+            with_finalizer(object.kind, part, *in_use)
         }
         StatusBody::Gateway {
             conditions: all,

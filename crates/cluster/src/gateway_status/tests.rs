@@ -1,10 +1,13 @@
 #![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
 
+use headgate_compile::gateway::{Status, StatusBody};
 use headgate_compile::{Kind, Name, ObjectRef};
 use serde_json::{Value, json};
 
 use super::observed::ObservedStatus;
-use super::part::{desired, digest, generation, has_entries, merge, own};
+use super::part::{
+    FINALIZER, desired, digest, generation, has_entries, has_finalizer, merge, own, wants_finalizer,
+};
 
 const OWN: &str = "headgate.dev/gateway-controller";
 const NOW: &str = "2026-11-30T00:00:00Z";
@@ -130,4 +133,40 @@ fn the_generation_of_a_part_is_that_of_its_newest_condition() {
     ]});
     assert_eq!(generation(&part), 5);
     assert_eq!(generation(&json!({})), 0);
+}
+
+#[test]
+fn a_class_has_the_finalizer_while_it_is_in_use() {
+    let class = |in_use: bool| Status {
+        generation: 1,
+        body: StatusBody::GatewayClass {
+            conditions: Vec::new(),
+            features: Vec::new(),
+            in_use,
+        },
+    };
+    let object = ObjectRef {
+        kind: Kind::GatewayClass,
+        name: Name::new("", "headgate"),
+    };
+    let observed = |finalizers: &[&str]| {
+        let object = json!({
+            "metadata": {"uid": "1", "finalizers": finalizers},
+            "status": {"conditions": [], "supportedFeatures": []},
+        });
+        ObservedStatus::read(Kind::GatewayClass, &object.to_string(), OWN).unwrap()
+    };
+    for in_use in [true, false] {
+        let part = desired(&object, Some(&class(in_use)), OWN);
+        assert_eq!(wants_finalizer(&part), Some(in_use));
+        let with = digest(&part) == observed(&["example.com/other", FINALIZER]).digest;
+        let without = digest(&part) == observed(&["example.com/other"]).digest;
+        assert_eq!((with, without), (in_use, !in_use));
+    }
+    assert!(!has_finalizer(["example.com/other"].into_iter()));
+    let route = ObjectRef {
+        kind: Kind::HttpRoute,
+        name: Name::new("shop", "web"),
+    };
+    assert_eq!(wants_finalizer(&desired(&route, None, OWN)), None);
 }

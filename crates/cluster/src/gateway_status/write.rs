@@ -1,13 +1,13 @@
-//! Writing one status to the API server.
+//! Writing one status to the API server, and the finalizer of a GatewayClass.
 
 use std::sync::Arc;
 
-use headgate_compile::ObjectRef;
+use headgate_compile::{Kind, ObjectRef};
 use jiff::Timestamp;
 use kube::Client;
-use kube::api::{GetParams, PostParams};
+use kube::api::{GetParams, Patch, PatchParams, PostParams};
 use kube::core::Request;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::observed::ObservedStatus;
@@ -79,7 +79,7 @@ impl Writer {
         if object["metadata"]["uid"] != *write.before.uid {
             return Ok(None);
         }
-        let present = part::own(kind, &object["status"], &self.controller);
+        let present = self.present(kind, &object);
         if let Some(generation) = write.generation {
             let newest = object["metadata"]["generation"].as_i64();
             if newest.is_some_and(|newest| newest > generation)
@@ -88,11 +88,20 @@ impl Writer {
                 return Ok(None);
             }
         }
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let merged = part::merge(kind, &object["status"], &write.part, &self.controller, &now);
         if part::digest(&present) == write.digest {
             return Ok(Some(self.after(write, &object)));
         }
+        if part::wants_finalizer(&write.part) != part::wants_finalizer(&present)
+            && let Some(patched) = self.set_finalizer(write, &object, leader).await?
+        {
+            object = patched;
+            let present = self.present(kind, &object);
+            if part::digest(&present) == write.digest {
+                return Ok(Some(self.after(write, &object)));
+            }
+        }
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let merged = part::merge(kind, &object["status"], &write.part, &self.controller, &now);
         object["status"] = merged;
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -113,8 +122,54 @@ impl Writer {
         Ok(Some(self.after(write, &written)))
     }
 
+    /// Adds or removes the finalizer of an object as just read. `None`: an object that is being deleted gets none.
+    async fn set_finalizer(
+        &self,
+        write: &Write,
+        object: &Value,
+        leader: &Leader,
+    ) -> Result<Option<Value>, StatusError> {
+        let (kind, name) = (write.object.kind, &write.object.name);
+        let metadata = &object["metadata"];
+        let is_wanted = part::wants_finalizer(&write.part) == Some(true);
+        if is_wanted && metadata["deletionTimestamp"].is_string() {
+            return Ok(None);
+        }
+        let mut finalizers: Vec<&str> = finalizers(object).collect();
+        match is_wanted {
+            true => finalizers.push(part::FINALIZER),
+            false => finalizers.retain(|finalizer| *finalizer != part::FINALIZER),
+        }
+        // Only of this version, so that those of others are not lost.
+        let patch = json!({"metadata": {
+            "resourceVersion": metadata["resourceVersion"],
+            "finalizers": finalizers,
+        }});
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let request = Request::new(path(write)).patch(&name.name, &params, &Patch::Merge(patch));
+        if !leader.is_current(Instant::now()) {
+            return Err(StatusError::NotLeader);
+        }
+        let patch = async {
+            self.client
+                .request::<Value>(request.map_err(invalid)?)
+                .await
+        };
+        let action = "writing the finalizer of";
+        bounded(action, kind.as_str(), name, patch).await.map(Some)
+    }
+
+    /// The part that an object has.
+    fn present(&self, kind: Kind, object: &Value) -> Value {
+        let own = part::own(kind, &object["status"], &self.controller);
+        part::with_finalizer(kind, own, part::has_finalizer(finalizers(object)))
+    }
+
     fn after(&self, write: &Write, object: &Value) -> After {
-        let part = part::own(write.object.kind, &object["status"], &self.controller);
+        let part = self.present(write.object.kind, object);
         let version = object["metadata"]["resourceVersion"].as_str();
         After {
             digest: part::digest(&part),
@@ -123,6 +178,11 @@ impl Writer {
                 .unwrap_or_default(),
         }
     }
+}
+
+fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
+    let all = object["metadata"]["finalizers"].as_array();
+    all.into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn invalid(error: kube::core::request::Error) -> kube::Error {

@@ -139,6 +139,7 @@ fn is_known(bundle: Option<&str>) -> bool {
 pub(super) fn status(
     class: &Custom<GatewayClassSpec>,
     definitions: &Definitions,
+    in_use: bool,
     snapshot: &Snapshot,
 ) -> Status {
     let parameters = class_parameters(class, snapshot);
@@ -155,6 +156,7 @@ pub(super) fn status(
                 ),
             ],
             features: definitions.features(),
+            in_use,
         },
     }
 }

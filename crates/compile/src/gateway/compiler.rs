@@ -89,7 +89,7 @@ impl Pass<'_> {
         }
         let all = self.defaults_of_policies() || fresh;
         let mut touched = self.touched(changes, of_policies, all);
-        if touched.classes {
+        if touched.classes || !touched.gateways.is_empty() {
             self.classes();
         }
         for name in std::mem::take(&mut touched.gateways) {
@@ -186,10 +186,19 @@ impl Pass<'_> {
     fn classes(&mut self) {
         self.state.statuses.remove_kind(Kind::GatewayClass);
         let definitions = Definitions::read(self.snapshot);
+        let gateways = self.snapshot.all::<Custom<GatewaySpec>>();
+        let used: BTreeSet<&str> = gateways
+            .map(|gateway| &*gateway.spec.gateway_class_name)
+            .collect();
         for class in self.snapshot.all::<Custom<GatewayClassSpec>>() {
             if self.is_own(class) {
                 let object = reference(Kind::GatewayClass, &class.name);
-                let status = class::status(class, &definitions, self.snapshot);
+                let status = class::status(
+                    class,
+                    &definitions,
+                    used.contains(&*class.name.name),
+                    self.snapshot,
+                );
                 self.state.statuses.insert(object, status);
             }
         }

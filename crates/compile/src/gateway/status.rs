@@ -26,6 +26,8 @@ pub enum StatusBody {
         conditions: Vec<Condition>,
         /// Names of the features that are implemented, sorted.
         features: Vec<&'static str>,
+        /// Whether a Gateway is of the class, which has a finalizer then.
+        in_use: bool,
     },
     /// Of a Gateway.
     Gateway {
