@@ -330,5 +330,10 @@ fn ignored(flags: &Flags, preset: Preset) -> Vec<String> {
         flag.without_effect(preset)
             .map(|reason| format!("--{} ({reason})", flag.name))
     };
-    flags.given().filter_map(reason).collect()
+    let mut ignored: Vec<String> = flags.given().filter_map(reason).collect();
+    let shares = flags.object("gateway-on-ingress-ports").is_some();
+    if shares && gateway(flags, preset).is_none() {
+        ignored.push("--gateway-on-ingress-ports (--enable-gateway-api is not set)".to_owned());
+    }
+    ignored
 }

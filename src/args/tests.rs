@@ -300,6 +300,19 @@ fn flags_set_the_configuration() {
     assert_eq!(serve("--configmap=").serving.options.settings, None);
 }
 
+#[test]
+fn a_gateway_on_the_ports_of_ingresses_needs_the_gateway_api() {
+    const FLAG: &str = "--gateway-on-ingress-ports=infra/edge";
+    let warning = controller(FLAG).warning();
+    assert_eq!(
+        warning.as_deref(),
+        Some("flags without effect: --gateway-on-ingress-ports (--enable-gateway-api is not set)")
+    );
+    let enabled = controller(&format!("{FLAG} --enable-gateway-api"));
+    assert_eq!(enabled.warning(), None);
+    assert_eq!(serve(FLAG).warning(), None);
+}
+
 /// Arguments that the chart of ingress-nginx writes, and common additions.
 #[test]
 fn arguments_of_an_existing_deployment_are_accepted() {
