@@ -207,7 +207,8 @@ impl Caller<'_> {
                 };
                 let handshake = tls::handshake(settings, identity, key.address, carries);
                 Some(handshake.map_err(|error| {
-                    tracing::warn!(upstream = %self.upstream.key, %error, "cannot connect to upstream over TLS");
+                    // For every request: what is wrong with the settings is a finding.
+                    tracing::debug!(upstream = %self.upstream.key, %error, "cannot connect to upstream over TLS");
                     ConnectError {
                         error: CallError::Connect,
                         fault: Fault { reason: "tls-failed", detail: error.to_string().into() },
