@@ -28,7 +28,7 @@ use crate::leadership::Leadership;
 pub use address::{Address, Observed, PublishService, ServiceKind};
 pub(crate) use addresses::bounded;
 pub(crate) use error::RetryPolicy;
-pub use error::StatusError;
+pub use error::WriteError;
 pub use metrics::StatusMetrics;
 pub use ownership::owns_status;
 use work::Work;

@@ -20,7 +20,7 @@ use super::{GatewayServiceInput, GatewayServiceOptions, slices};
 use crate::causes::causes;
 use crate::field_manager::FIELD_MANAGER;
 use crate::leadership::Leader;
-use crate::status::{StatusError, bounded};
+use crate::status::{WriteError, bounded};
 
 /// Most Services that are handled at a time.
 const CONCURRENT: usize = 10;
@@ -55,7 +55,7 @@ impl Pass {
     pub(super) async fn run(&mut self, input: &GatewayServiceInput, leader: &Leader) -> bool {
         let problems = match self.pass(input, leader).await {
             Ok(problems) => problems,
-            Err(StatusError::NotLeader) => return true,
+            Err(WriteError::NotLeader) => return true,
             Err(error) => vec![causes(&error)],
         };
         for problem in problems
@@ -76,7 +76,7 @@ impl Pass {
         &self,
         input: &GatewayServiceInput,
         leader: &Leader,
-    ) -> Result<Vec<String>, StatusError> {
+    ) -> Result<Vec<String>, WriteError> {
         let wanted: BTreeSet<GatewayPort> = input
             .services
             .iter()
@@ -104,19 +104,19 @@ impl Pass {
         let gateways = gateways.map(|desired| self.gateway(desired, present, leader).boxed());
         let gateways: Vec<_> = gateways.collect();
         let outcomes = stream::iter(gateways).buffer_unordered(CONCURRENT);
-        let outcomes: Vec<Result<(), StatusError>> = outcomes.collect().await;
+        let outcomes: Vec<Result<(), WriteError>> = outcomes.collect().await;
         let deleted = self.delete_foreign(input, present, leader).await;
         for outcome in outcomes.into_iter().chain([deleted]) {
             match outcome {
                 Ok(()) => {}
-                Err(StatusError::NotLeader) => return Err(StatusError::NotLeader),
+                Err(WriteError::NotLeader) => return Err(WriteError::NotLeader),
                 Err(error) => problems.push(causes(&error)),
             }
         }
         Ok(problems)
     }
 
-    async fn present(&self) -> Result<Present, StatusError> {
+    async fn present(&self) -> Result<Present, WriteError> {
         let all: Api<Service> = Api::all(self.client.clone());
         let ours = format!("{}={FIELD_MANAGER}", object::MANAGED_BY);
         let services = self.list(&all, "Services of", &ours).await?;
@@ -151,7 +151,7 @@ impl Pass {
         desired: &GatewayService,
         present: &Present,
         leader: &Leader,
-    ) -> Result<(), StatusError> {
+    ) -> Result<(), WriteError> {
         if desired.ports.values().all(Option::is_none) {
             return Ok(()); // until the record says where they are
         }
@@ -194,7 +194,7 @@ impl Pass {
         desired: &GatewayService,
         present: &Present,
         leader: &Leader,
-    ) -> Result<Option<Service>, StatusError> {
+    ) -> Result<Option<Service>, WriteError> {
         let api: Api<Service> = Api::namespaced(self.client.clone(), &desired.name.namespace);
         let read;
         let mut current = present.services.get(&desired.name);
@@ -228,7 +228,7 @@ impl Pass {
         input: &GatewayServiceInput,
         present: &Present,
         leader: &Leader,
-    ) -> Result<(), StatusError> {
+    ) -> Result<(), WriteError> {
         let desired = input.services.iter();
         let desired: HashMap<&str, &Name, RandomState> = desired
             .map(|service| (&*service.uid, &service.name))
@@ -256,7 +256,7 @@ impl Pass {
         api: &Api<K>,
         kind: &'static str,
         name: &Name,
-    ) -> Result<Option<K>, StatusError>
+    ) -> Result<Option<K>, WriteError>
     where
         K: Clone + DeserializeOwned + Debug,
     {
@@ -271,7 +271,7 @@ impl Pass {
         name: &Name,
         (object, exists): (&K, bool),
         leader: &Leader,
-    ) -> Result<K, StatusError>
+    ) -> Result<K, WriteError>
     where
         K: Clone + DeserializeOwned + Serialize + Debug,
     {
@@ -300,7 +300,7 @@ impl Pass {
         kind: &'static str,
         object: &K,
         leader: &Leader,
-    ) -> Result<(), StatusError>
+    ) -> Result<(), WriteError>
     where
         K: Clone + DeserializeOwned + Debug + Resource<DynamicType = ()>,
     {
@@ -326,7 +326,7 @@ impl Pass {
         api: &Api<K>,
         what: &'static str,
         selector: &str,
-    ) -> Result<Vec<K>, StatusError>
+    ) -> Result<Vec<K>, WriteError>
     where
         K: Clone + DeserializeOwned + Debug,
     {
@@ -338,10 +338,10 @@ impl Pass {
     }
 }
 
-fn check(leader: &Leader) -> Result<(), StatusError> {
+fn check(leader: &Leader) -> Result<(), WriteError> {
     if leader.is_current(Instant::now()) {
         Ok(())
     } else {
-        Err(StatusError::NotLeader)
+        Err(WriteError::NotLeader)
     }
 }

@@ -10,7 +10,7 @@ use kube::api::ObjectMeta;
 
 use super::pass::Pass;
 use crate::leadership::Leader;
-use crate::status::StatusError;
+use crate::status::WriteError;
 
 impl Pass {
     /// Allocates local ports for `wanted` and writes the record if it changes. Returns the ports for which there is none.
@@ -18,7 +18,7 @@ impl Pass {
         &self,
         wanted: &BTreeSet<GatewayPort>,
         leader: &Leader,
-    ) -> Result<Vec<GatewayPort>, StatusError> {
+    ) -> Result<Vec<GatewayPort>, WriteError> {
         let name = &self.options.record;
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &name.namespace);
         let current = self.read(&api, "ConfigMap", name).await?;

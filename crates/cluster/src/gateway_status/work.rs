@@ -18,7 +18,7 @@ use super::write::{After, Write, Writer};
 use super::{GatewayStatusInput, GatewayStatusWriter};
 use crate::causes::causes;
 use crate::leadership::{Leader, Leadership};
-use crate::status::{RetryPolicy, StatusError, StatusMetrics};
+use crate::status::{RetryPolicy, StatusMetrics, WriteError};
 use crate::write_pace::{CONCURRENT, PACE, Pause, at, ticks};
 
 /// Between two comparisons of all statuses without a change.
@@ -38,7 +38,7 @@ pub(super) struct Work {
     /// Objects whose status may have to be written; those of Gateways come before those of routes.
     queue: BTreeSet<ObjectRef>,
     in_progress: HashSet<ObjectRef, RandomState>,
-    writing: JoinSet<(Write, Result<Option<After>, StatusError>)>,
+    writing: JoinSet<(Write, Result<Option<After>, WriteError>)>,
     written: HashMap<ObjectRef, Written, RandomState>,
     pause: Pause,
     /// Kinds whose statuses must not be written, until the next interval.
@@ -239,7 +239,7 @@ impl Work {
         written.times <= REPAIRS
     }
 
-    fn done(&mut self, write: Write, result: Result<Option<After>, StatusError>) {
+    fn done(&mut self, write: Write, result: Result<Option<After>, WriteError>) {
         self.in_progress.remove(&write.object);
         let object = write.object.clone();
         match result {
@@ -261,7 +261,7 @@ impl Work {
         self.enqueue(object);
     }
 
-    fn failed(&mut self, write: Write, error: &StatusError) {
+    fn failed(&mut self, write: Write, error: &WriteError) {
         match error.retry_policy() {
             RetryPolicy::Drop => {}
             RetryPolicy::Skip => {
@@ -307,7 +307,7 @@ impl Work {
         kind: Option<Kind>,
         what: &'static str,
         write: &Write,
-        error: &StatusError,
+        error: &WriteError,
     ) {
         let (object, error) = (&write.object, causes(error));
         if !self.reported.insert((kind, what)) {

@@ -14,7 +14,7 @@ use super::observed::ObservedStatus;
 use super::part;
 use crate::field_manager::FIELD_MANAGER;
 use crate::leadership::Leader;
-use crate::status::{StatusError, bounded};
+use crate::status::{WriteError, bounded};
 
 /// Most attempts when other clients write at the same time.
 const ATTEMPTS: usize = 5;
@@ -56,7 +56,7 @@ impl Writer {
         &self,
         write: &Write,
         leader: &Leader,
-    ) -> Result<Option<After>, StatusError> {
+    ) -> Result<Option<After>, WriteError> {
         let mut attempt = 1;
         loop {
             match self.once(write, leader).await {
@@ -66,7 +66,7 @@ impl Writer {
         }
     }
 
-    async fn once(&self, write: &Write, leader: &Leader) -> Result<Option<After>, StatusError> {
+    async fn once(&self, write: &Write, leader: &Leader) -> Result<Option<After>, WriteError> {
         let kind = write.object.kind;
         let name = &write.object.name;
         let request = Request::new(path(write)).get(&name.name, &GetParams::default());
@@ -111,7 +111,7 @@ impl Writer {
         let request =
             Request::new(path(write)).replace_subresource("status", &name.name, &params, body);
         if !leader.is_current(Instant::now()) {
-            return Err(StatusError::NotLeader);
+            return Err(WriteError::NotLeader);
         }
         let replace = async {
             self.client
@@ -128,7 +128,7 @@ impl Writer {
         write: &Write,
         object: &Value,
         leader: &Leader,
-    ) -> Result<Option<Value>, StatusError> {
+    ) -> Result<Option<Value>, WriteError> {
         let (kind, name) = (write.object.kind, &write.object.name);
         let metadata = &object["metadata"];
         let is_wanted = part::wants_finalizer(&write.part) == Some(true);
@@ -151,7 +151,7 @@ impl Writer {
         };
         let request = Request::new(path(write)).patch(&name.name, &params, &Patch::Merge(patch));
         if !leader.is_current(Instant::now()) {
-            return Err(StatusError::NotLeader);
+            return Err(WriteError::NotLeader);
         }
         let patch = async {
             self.client

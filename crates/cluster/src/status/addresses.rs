@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client};
 
-use super::{Address, PublishService, ServiceKind, StatusError};
+use super::{Address, PublishService, ServiceKind, WriteError};
 
 /// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ impl Replicas {
     }
 
     /// Addresses of the nodes that run ready replicas.
-    pub(super) async fn addresses(&self, internal: bool) -> Result<Arc<[Address]>, StatusError> {
+    pub(super) async fn addresses(&self, internal: bool) -> Result<Arc<[Address]>, WriteError> {
         let pods = self.pods().await?;
         let ready = pods.iter().filter(|pod| is_ready(pod));
         let nodes: BTreeSet<&str> = ready
@@ -73,13 +73,13 @@ impl Replicas {
             addresses.extend(of_node(&node, internal));
         }
         if addresses.is_empty() {
-            return Err(StatusError::NoAddress);
+            return Err(WriteError::NoAddress);
         }
         Ok(sorted(addresses))
     }
 
     /// Whether another replica runs and is not being deleted.
-    pub(super) async fn others_run(&self) -> Result<bool, StatusError> {
+    pub(super) async fn others_run(&self) -> Result<bool, WriteError> {
         let pods = self.pods().await?;
         let others = pods
             .iter()
@@ -88,7 +88,7 @@ impl Replicas {
         Ok(running.next().is_some())
     }
 
-    async fn pods(&self) -> Result<Vec<Pod>, StatusError> {
+    async fn pods(&self) -> Result<Vec<Pod>, WriteError> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.pod.namespace);
         let own = bounded("reading", "Pod", &self.pod, api.get(&self.pod.name)).await?;
         let selector = own.metadata.labels.as_ref().map(selector);
@@ -161,16 +161,16 @@ pub(crate) async fn bounded<T>(
     kind: &'static str,
     name: &Name,
     request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, StatusError> {
+) -> Result<T, WriteError> {
     match tokio::time::timeout(TIMEOUT, request).await {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(source)) => Err(StatusError::Api {
+        Ok(Err(source)) => Err(WriteError::Api {
             action,
             kind,
             name: name.clone(),
             source: Box::new(source),
         }),
-        Err(_) => Err(StatusError::Timeout {
+        Err(_) => Err(WriteError::Timeout {
             action,
             kind,
             name: name.clone(),

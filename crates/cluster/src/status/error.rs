@@ -1,12 +1,12 @@
-//! Failures of writing statuses and finding addresses.
+//! Failures of writing to the API server and finding addresses.
 
 use std::time::Duration;
 
 use headgate_compile::Name;
 
-/// Why a status was not written, or no address was found.
+/// Why a status or object was not written, or no address was found.
 #[derive(Debug, thiserror::Error)]
-pub enum StatusError {
+pub enum WriteError {
     /// The API server refused the request or is unreachable.
     #[error("{action} {kind} {name}")]
     Api {
@@ -52,7 +52,7 @@ pub(crate) enum RetryPolicy {
     Drop,
 }
 
-impl StatusError {
+impl WriteError {
     pub(crate) fn retry_policy(&self) -> RetryPolicy {
         let later = RetryPolicy::Retry(Duration::ZERO);
         match self {

@@ -15,7 +15,7 @@ use super::addresses::{self, Replicas};
 use super::error::RetryPolicy;
 use super::plan::{StatusPlan, Write};
 use super::write::Writer;
-use super::{Address, AddressSource, Observations, StatusError, StatusInput, StatusWriter};
+use super::{Address, AddressSource, Observations, StatusInput, StatusWriter, WriteError};
 use crate::causes::causes;
 use crate::leadership::{Leader, Leadership};
 use crate::write_pace::{CONCURRENT, PACE, Pause, at, ticks};
@@ -39,7 +39,7 @@ pub(super) struct Work<O> {
     has_input: bool,
     queue: VecDeque<Write>,
     in_progress: BTreeSet<Name>,
-    writing: JoinSet<(Write, Result<(), StatusError>)>,
+    writing: JoinSet<(Write, Result<(), WriteError>)>,
     lookup: JoinSet<Arc<[Address]>>,
     looked_up: Option<Arc<[Address]>>,
     /// Whether there ever was an address. While a Service waits for its first one, statuses are not cleared: they may be
@@ -130,7 +130,7 @@ impl<O: Observations> Work<O> {
         }
     }
 
-    async fn clear(&self, leader: &Leader) -> Result<(), StatusError> {
+    async fn clear(&self, leader: &Leader) -> Result<(), WriteError> {
         if self.replicas.others_run().await? {
             tracing::info!("statuses are not cleared: other replicas run");
             return Ok(());
@@ -273,7 +273,7 @@ impl<O: Observations> Work<O> {
         });
     }
 
-    fn written(&mut self, write: Write, result: Result<(), StatusError>) {
+    fn written(&mut self, write: Write, result: Result<(), WriteError>) {
         self.in_progress.remove(&write.ingress);
         let metrics = &self.task.metrics;
         let Err(error) = result else {
@@ -316,7 +316,7 @@ impl<O: Observations> Work<O> {
     }
 
     /// Warns once for each kind of failure.
-    fn report(&mut self, kind: FailureKind, write: &Write, error: &StatusError) {
+    fn report(&mut self, kind: FailureKind, write: &Write, error: &WriteError) {
         let (ingress, error) = (&write.ingress, causes(error));
         if self.last_failure == Some(kind) {
             tracing::debug!(%ingress, error, "cannot write the status");

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::addresses::bounded;
 use super::plan::{Desired, Write, is_same};
-use super::{Address, StatusError, owns_status};
+use super::{Address, WriteError, owns_status};
 use crate::field_manager::FIELD_MANAGER;
 use crate::leadership::Leader;
 
@@ -41,7 +41,7 @@ impl Writer {
     }
 
     /// Writes the status, if `leader` is current right before each request.
-    pub(super) async fn write(&self, write: &Write, leader: &Leader) -> Result<(), StatusError> {
+    pub(super) async fn write(&self, write: &Write, leader: &Leader) -> Result<(), WriteError> {
         if self.may_patch.load(Ordering::Relaxed) {
             match self.apply(write, leader).await {
                 Err(error) if error.is_forbidden() => {
@@ -55,7 +55,7 @@ impl Writer {
         self.update(write, leader).await
     }
 
-    async fn apply(&self, write: &Write, leader: &Leader) -> Result<(), StatusError> {
+    async fn apply(&self, write: &Write, leader: &Leader) -> Result<(), WriteError> {
         let Desired::Addresses(addresses) = &write.desired else {
             return self.clear(write, leader).await;
         };
@@ -64,7 +64,7 @@ impl Writer {
     }
 
     /// Applying without a status removes the fields that this field manager applied.
-    async fn clear(&self, write: &Write, leader: &Leader) -> Result<(), StatusError> {
+    async fn clear(&self, write: &Write, leader: &Leader) -> Result<(), WriteError> {
         let after = self.patch(write, leader, None).await?;
         // Entries that are left were written by update, or by another client with the same content. The clearing at the
         // end removes both; otherwise this field manager must own them.
@@ -86,7 +86,7 @@ impl Writer {
         write: &Write,
         leader: &Leader,
         status: Option<Value>,
-    ) -> Result<Ingress, StatusError> {
+    ) -> Result<Ingress, WriteError> {
         // The uid makes the write a conflict if the Ingress was deleted and created again.
         let mut applied = json!({
             "apiVersion": "networking.k8s.io/v1",
@@ -107,7 +107,7 @@ impl Writer {
         bounded("writing the status of", "Ingress", &write.ingress, request).await
     }
 
-    async fn update(&self, write: &Write, leader: &Leader) -> Result<(), StatusError> {
+    async fn update(&self, write: &Write, leader: &Leader) -> Result<(), WriteError> {
         let mut attempt = 1;
         loop {
             match self.update_once(write, leader).await {
@@ -117,7 +117,7 @@ impl Writer {
         }
     }
 
-    async fn update_once(&self, write: &Write, leader: &Leader) -> Result<(), StatusError> {
+    async fn update_once(&self, write: &Write, leader: &Leader) -> Result<(), WriteError> {
         let api = self.api(write);
         let read = api.get(&write.ingress.name);
         let mut ingress = bounded("reading", "Ingress", &write.ingress, read).await?;
@@ -159,11 +159,11 @@ impl Writer {
     }
 }
 
-fn check(leader: &Leader) -> Result<(), StatusError> {
+fn check(leader: &Leader) -> Result<(), WriteError> {
     if leader.is_current(Instant::now()) {
         Ok(())
     } else {
-        Err(StatusError::NotLeader)
+        Err(WriteError::NotLeader)
     }
 }
 
