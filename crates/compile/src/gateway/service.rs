@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::ports::{GatewayPort, PortRecord};
+use super::seniority::Seniority;
 use super::universe::Universe;
 use crate::objects::custom::{Custom, GatewayClassSpec, GatewaySpec, ServiceParameters};
 use crate::{Name, Options, Protocol, Service, Snapshot, stable_hash};
@@ -98,8 +99,47 @@ pub fn foreign_gateways(snapshot: &Snapshot, options: &Options) -> impl Iterator
     })
 }
 
-/// The name of the Service of a Gateway: `<gateway>-<class>`, or as much of it as fits, with a hash of the whole.
-pub(super) fn service_name(gateway: &Custom<GatewaySpec>) -> Name {
+/// The name of the Service of a Gateway: the plain one. Of several Gateways with the same, such as `a-b` of class `c` and `a` of
+/// class `b-c`, the most senior one has it, and the others have one with a hash. A Service that a Gateway has keeps its name.
+pub(super) fn service_name(gateway: &Custom<GatewaySpec>, snapshot: &Snapshot) -> Name {
+    let (plain, distinct) = (plain_name(gateway), distinct_name(gateway));
+    let has = |name: &Name, gateway: &Custom<GatewaySpec>| {
+        let service = snapshot.get::<Service>(name);
+        service.is_some_and(|service| is_own(service, gateway))
+    };
+    if has(&plain, gateway) {
+        return plain;
+    }
+    if has(&distinct, gateway) {
+        return distinct;
+    }
+    let mut others = snapshot.all::<Custom<GatewaySpec>>().filter(|other| {
+        other.name.namespace == gateway.name.namespace
+            && other.name != gateway.name
+            && plain_name(other) == plain
+    });
+    let comes_first = |other: &Arc<Custom<GatewaySpec>>| {
+        has(&plain, other) || Seniority::of(other) < Seniority::of(gateway)
+    };
+    match others.any(comes_first) {
+        true => distinct,
+        false => plain,
+    }
+}
+
+/// No other Gateway has it, as neither part contains a slash.
+fn distinct_name(gateway: &Custom<GatewaySpec>) -> Name {
+    let plain = plain_name(gateway);
+    let both = format!("{}/{}", gateway.name.name, gateway.spec.gateway_class_name);
+    let hash = format!("-{:08x}", stable_hash(both.bytes()));
+    let length = plain.name.len().min(MAX_NAME - hash.len());
+    let beginning = plain.name.get(..length).unwrap_or_default();
+    let name = format!("{}{hash}", beginning.trim_end_matches('-'));
+    Name::new(&gateway.name.namespace, &name)
+}
+
+/// `<gateway>-<class>`, or as much of it as fits, with a hash of the whole.
+pub(super) fn plain_name(gateway: &Custom<GatewaySpec>) -> Name {
     let full = format!("{}-{}", gateway.name.name, gateway.spec.gateway_class_name);
     let name = short(&full, MAX_NAME, |byte| {
         byte.is_ascii_alphanumeric() || byte == b'-'
@@ -148,7 +188,12 @@ pub(super) fn is_own(service: &Service, gateway: &Custom<GatewaySpec>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use k8s_openapi::api::core::v1;
+
     use super::*;
+    use crate::objects::custom::Delivered;
+    use crate::{Kind, Object, ObjectRef};
 
     fn name(gateway: &str, class: &str) -> String {
         let gateway = Custom {
@@ -161,7 +206,65 @@ mod tests {
                 ..GatewaySpec::default()
             },
         };
-        service_name(&gateway).name.to_string()
+        plain_name(&gateway).name.to_string()
+    }
+
+    #[test]
+    fn gateways_have_services_of_their_own() {
+        let object = |kind: &str, name: &str, more: serde_json::Value| {
+            let mut object = serde_json::json!({
+                "metadata": { "name": name, "namespace": "infra", "uid": format!("uid-of-{name}") },
+            });
+            object["spec"] = more["spec"].clone();
+            object["metadata"]["ownerReferences"] = more["owners"].clone();
+            match kind {
+                "Gateway" => {
+                    serde_json::from_value::<Delivered<GatewaySpec>>(object).map(Object::from)
+                }
+                _ => serde_json::from_value::<v1::Service>(object).map(Object::from),
+            }
+        };
+        let gateway = |name: &str, class: &str| {
+            let spec = serde_json::json!({ "spec": { "gatewayClassName": class } });
+            object("Gateway", name, spec).unwrap()
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.apply(gateway("a", "b-c"));
+        snapshot.apply(gateway("a-b", "c"));
+        let name = |snapshot: &Snapshot, gateway: &str| {
+            let gateway = Name::new("infra", gateway);
+            let gateway = snapshot.get::<Custom<GatewaySpec>>(&gateway).unwrap();
+            service_name(gateway, snapshot).name.to_string()
+        };
+        assert_eq!(name(&snapshot, "a"), "a-b-c");
+        let second = name(&snapshot, "a-b");
+        assert!(
+            second.starts_with("a-b-c-") && second.len() == 14,
+            "{second}"
+        );
+        let service = |name: &str, owner: &str| {
+            let owner = serde_json::json!([{
+                "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "controller": true,
+                "name": owner, "uid": format!("uid-of-{owner}"),
+            }]);
+            object(
+                "Service",
+                name,
+                serde_json::json!({ "spec": {}, "owners": owner }),
+            )
+            .unwrap()
+        };
+        // Whoever has a Service keeps it.
+        snapshot.apply(service("a-b-c", "a-b"));
+        assert_eq!(name(&snapshot, "a-b"), "a-b-c");
+        let first = name(&snapshot, "a");
+        assert!(first.starts_with("a-b-c-") && first != second, "{first}");
+        snapshot.apply(service(&first, "a"));
+        snapshot.delete(&ObjectRef {
+            kind: Kind::Gateway,
+            name: Name::new("infra", "a-b"),
+        });
+        assert_eq!(name(&snapshot, "a"), first);
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Universe {
             gateway: gateway.clone(),
             sets,
             listeners,
-            service: service_name(gateway),
+            service: service_name(gateway, inputs.snapshot),
             placement: Placement::default(),
             frontend,
             client,

@@ -6,6 +6,7 @@ use super::Pass;
 use crate::gateway::frontend;
 use crate::gateway::grants::Grants;
 use crate::gateway::route::KINDS;
+use crate::gateway::service::plain_name;
 use crate::gateway::state::Host;
 use crate::gateway::universe::{Universe, reference};
 use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec, ListenerSpec, ObjectReference};
@@ -103,7 +104,10 @@ impl Pass<'_> {
 
     fn object(&mut self, object: &ObjectRef, touched: &mut Touched) {
         match object.kind {
-            Kind::Gateway => drop(touched.gateways.insert(object.name.clone())),
+            Kind::Gateway => {
+                touched.gateways.extend(self.namesakes(&object.name));
+                touched.gateways.insert(object.name.clone());
+            }
             Kind::ListenerSet => {
                 let set = self.snapshot.get::<Custom<ListenerSetSpec>>(&object.name);
                 let gateways = self.state.sets.set(&object.name, set);
@@ -137,6 +141,22 @@ impl Pass<'_> {
             kind if KINDS.contains(&kind) => drop(touched.routes.insert(object.clone())),
             _ => {}
         }
+    }
+
+    /// The other Gateways whose Services would have the name of that of a Gateway, as it was or as it is.
+    fn namesakes(&self, gateway: &Name) -> Vec<Name> {
+        let former = self.state.gateways.get(gateway);
+        let former = former.map(|former| plain_name(&former.gateway));
+        let current = self.snapshot.get::<Custom<GatewaySpec>>(gateway);
+        let current = current.map(|current| plain_name(current));
+        let names: Vec<Name> = former.into_iter().chain(current).collect();
+        let others = self.snapshot.all::<Custom<GatewaySpec>>();
+        let others = others.filter(|other| {
+            other.name != *gateway
+                && other.name.namespace == gateway.namespace
+                && names.contains(&plain_name(other))
+        });
+        others.map(|other| other.name.clone()).collect()
     }
 
     /// The objects of other namespaces that refer to objects of `namespace`, whose ReferenceGrants have changed.
