@@ -39,7 +39,7 @@ const FEATURES: &[(Kind, Channel, &str)] = &[
     (Gateway, Standard, "GatewayFrontendClientCertificateValidationInsecureFallback"),
     (Gateway, Standard, "GatewayHTTPListenerIsolation"),
     (Gateway, Standard, "GatewayHTTPSListenerDetectMisdirectedRequests"),
-    (Gateway, Standard, "GatewayInfrastructurePropagation"),
+    (Gateway, Standard, INFRASTRUCTURE),
     (Gateway, Standard, "GatewayPort8080"),
     (Gateway, Standard, "GatewayStaticAddresses"),
     (ListenerSet, Standard, "ListenerSet"),
@@ -81,28 +81,42 @@ const FEATURES: &[(Kind, Channel, &str)] = &[
     (BackendTlsPolicy, Standard, "BackendTLSPolicySANValidation"),
 ];
 
-/// The installed CRDs of the Gateway API, by kind.
-pub(super) struct Definitions(BTreeMap<Kind, Arc<Definition>>);
+/// Its fields are those of Services.
+const INFRASTRUCTURE: &str = "GatewayInfrastructurePropagation";
+
+/// What decides which features there are.
+pub(super) struct Definitions {
+    /// The installed CRDs of the Gateway API, by kind.
+    installed: BTreeMap<Kind, Arc<Definition>>,
+    /// Gateways get Services.
+    has_services: bool,
+}
 
 impl Definitions {
     /// Those of a snapshot.
-    pub(super) fn read(snapshot: &Snapshot) -> Self {
+    pub(super) fn read(snapshot: &Snapshot, has_services: bool) -> Self {
         let all = snapshot.all::<Definition>();
         let all = all.filter_map(|one| Some((one.kind()?, one.clone())));
         // Those of other groups have no bundle.
         let all = all.filter(|(kind, _)| kind.group() == GATEWAY_GROUP);
-        Self(all.collect())
+        Self {
+            installed: all.collect(),
+            has_services,
+        }
     }
 
     /// The features that objects can use, sorted.
     fn features(&self) -> Vec<&'static str> {
-        let usable = FEATURES.iter().filter(|(kind, channel, _)| {
+        let usable = FEATURES.iter().filter(|(kind, channel, name)| {
+            if *name == INFRASTRUCTURE && !self.has_services {
+                return false;
+            }
             let experimental =
                 |one: &Arc<Definition>| one.channel.as_deref() == Some("experimental");
-            match self.0.get(kind) {
+            match self.installed.get(kind) {
                 Some(one) => *channel == Standard || experimental(one),
                 // Which are installed is not known.
-                None => self.0.is_empty() && *channel == Standard,
+                None => self.installed.is_empty() && *channel == Standard,
             }
         });
         let mut names: Vec<&str> = usable.map(|(_, _, name)| *name).collect();
@@ -113,11 +127,11 @@ impl Definitions {
     /// Why objects may have fields that are not known here.
     fn version_problem(&self) -> Option<Problem> {
         let unsupported = |message| Some(Problem::new("UnsupportedVersion", message));
-        if self.0.is_empty() {
+        if self.installed.is_empty() {
             return unsupported(UNKNOWN_VERSION.to_owned());
         }
         let unknown = self
-            .0
+            .installed
             .values()
             .find(|one| !is_known(one.bundle.as_deref()))?;
         let bundle = unknown.bundle.as_deref().unwrap_or("none");

@@ -185,7 +185,9 @@ impl Pass<'_> {
     /// Makes the statuses of all classes of this controller.
     fn classes(&mut self) {
         self.state.statuses.remove_kind(Kind::GatewayClass);
-        let definitions = Definitions::read(self.snapshot);
+        let own = self.options.gateway.as_ref();
+        let has_services = own.is_some_and(|own| own.ports.is_some());
+        let definitions = Definitions::read(self.snapshot, has_services);
         let gateways = self.snapshot.all::<Custom<GatewaySpec>>();
         let used: BTreeSet<&str> = gateways
             .map(|gateway| &*gateway.spec.gateway_class_name)

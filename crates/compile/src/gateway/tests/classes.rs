@@ -45,6 +45,7 @@ fn every_class_of_this_controller_has_a_status_about_the_installed_crds() {
         "Accepted=Accepted SupportedVersion=UnsupportedVersion"
     );
     assert!(features.is_sorted() && features.contains(&"TLSRouteModeTerminate"));
+    assert!(!features.contains(&"GatewayInfrastructurePropagation"));
     assert_eq!(of_class(&cluster, "other"), None);
     let (shown, _) = of_class(&cluster, "second").unwrap();
     assert_eq!(
@@ -108,4 +109,14 @@ fn every_class_of_this_controller_has_a_status_about_the_installed_crds() {
     );
     let status = cluster.gateway_status("infra/gate");
     assert!(status.starts_with("Accepted=InvalidParameters"), "{status}");
+}
+
+#[test]
+fn what_is_of_services_is_a_feature_where_gateways_get_some() {
+    let mut cluster = Cluster::new();
+    let record = Name::new("headgate", "ports");
+    cluster.options.gateway.as_mut().unwrap().ports = Some(record);
+    cluster.compile();
+    let (_, features) = of_class(&cluster, "headgate").unwrap();
+    assert!(features.contains(&"GatewayInfrastructurePropagation"));
 }
