@@ -237,7 +237,7 @@ pub(crate) fn options(flags: &Flags, preset: Preset) -> Options {
 }
 
 /// Files may always have objects of the Gateway API; in a cluster another controller may serve them.
-fn gateway(flags: &Flags, preset: Preset) -> Option<GatewayOptions> {
+pub(crate) fn gateway(flags: &Flags, preset: Preset) -> Option<GatewayOptions> {
     let is_enabled = preset != Preset::Controller || flags.switch("enable-gateway-api");
     is_enabled.then(|| GatewayOptions {
         controller: flags.text("gateway-controller-name").into(),

@@ -23,8 +23,8 @@ pub(crate) fn metrics_markdown() -> String {
             "nginx_ingress_controller_",
             "Besides their own labels they have `controller_namespace`, `controller_class` and `controller_pod`, except those of \
              certificates. `host` is left out with `--metrics-per-host=false`. Of an HTTPRoute or GRPCRoute, `namespace` and \
-             `ingress` are its namespace and name, `service` is the first Service of its rule, if it has one, and `canary` is the \
-             other Service of the rule that served.",
+             `ingress` are its namespace and name, `service` is the first Service of its rule that has a weight, and `canary` is \
+             the other Service of the rule that served.",
         ),
         (
             "Of Headgate",

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use headgate_cluster::Watch;
 use headgate_compile::{
-    Changes, Compiled, Finding, HttpListeners, Judgement, Kind, Name, Options, Snapshot, Workload,
-    compile,
+    Changes, Compiled, Finding, GatewayOptions, HttpListeners, Judgement, Kind, Name, Options,
+    Snapshot, Workload, compile,
 };
 use headgate_manifest::Contents;
 
@@ -104,8 +104,13 @@ impl Controller {
                 flags.port(name),
             )]
         };
+        let gateway = config::gateway(&flags, Preset::Serve);
         let options = Options {
             explain_unserved: true,
+            gateway: gateway.map(|gateway| GatewayOptions {
+                simulated: true,
+                ..gateway
+            }),
             listeners: HttpListeners {
                 http: listener("http-port"),
                 https: listener("https-port"),
@@ -169,6 +174,8 @@ fn unchecked(kind: Kind) -> &'static str {
         Kind::Service => "backends are not checked",
         Kind::EndpointSlice | Kind::Endpoints => "endpoints are not checked",
         Kind::Secret => "certificates and passwords are not checked",
+        Kind::CustomResourceDefinition => "the versions of the CRDs are not checked",
+        Kind::Namespace => "listeners that select namespaces by labels have no routes",
         _ => "what refers to it is not checked",
     }
 }

@@ -54,7 +54,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("watch-ingress-without-class", Switch, "false", Yes, "Serve Ingresses without a class"),
     flag("watch-namespace", Text, "", Yes, "Serve Ingresses of this namespace only; empty: all namespaces"),
     flag("watch-namespace-selector", Selector, "", Yes, "Serve Ingresses of namespaces with these labels only").differs("An Ingress is served or no longer served as soon as its namespace gains or loses the labels; ingress-nginx notices with the next event of the Ingress."),
-    flag("enable-gateway-api", Switch, "false", Cluster, "Serve Gateways and routes of the Gateway API too; files always may have them"),
+    flag("enable-gateway-api", Switch, "false", Cluster, "Serve Gateways and routes of the Gateway API too; files always may have them, and `check` and `explain` read those of a cluster"),
     flag("gateway-controller-name", Text, "headgate.dev/gateway-controller", Yes, "Serve Gateways of GatewayClasses whose spec.controllerName is this"),
     flag("gateway-on-ingress-ports", Object, "", Yes, "Gateway whose HTTP and HTTPS listeners share the ports of Ingresses: where none of its routes matches, Ingresses serve"),
     flag("configmap", Object, "", Yes, "ConfigMap with the settings"),

@@ -1,5 +1,7 @@
 //! The explanation of the data plane as JSON, with the objects and annotations that it comes from.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use headgate_compile::gateway::ServingListener;
@@ -30,6 +32,8 @@ pub(crate) struct Objects {
     gateway: Option<ServingListener>,
     /// The route of a Gateway.
     route: Option<ObjectRef>,
+    /// The Gateways of other listeners.
+    other_gateways: BTreeMap<SocketAddr, ObjectRef>,
     /// The Ingresses of the host, oldest first.
     pub(super) ingresses: Vec<Arc<Ingress>>,
     /// The ConfigMap with the settings.
@@ -76,6 +80,7 @@ impl Objects {
                 .as_ref()
                 .and_then(|_| route_of_gateway(explanation.route.as_deref()?)),
             gateway,
+            other_gateways: other_gateways(compiled, explanation),
             settings: settings.and_then(|name| {
                 let map = snapshot.get::<ConfigMap>(&name)?.clone();
                 Some((name, map))
@@ -133,6 +138,20 @@ fn gateway(
         _ => request.url.host(),
     };
     compiled.gateway_listener((address, protocol), requested)
+}
+
+/// The Gateways or ListenerSets of the listeners that lost.
+fn other_gateways(
+    compiled: &Compiled,
+    explanation: &Explanation,
+) -> BTreeMap<SocketAddr, ObjectRef> {
+    let addresses = explanation.losers.iter().filter_map(|loser| loser.address);
+    let gateways = addresses.filter_map(|address| {
+        // A listener for UDP is shown by its address alone.
+        let listener = compiled.gateway_listener((address, Protocol::Tcp), None)?;
+        Some((address, listener.parent))
+    });
+    gateways.collect()
 }
 
 /// The object of the Gateway API that declares a route.
@@ -202,7 +221,7 @@ pub(crate) fn explained(
         "steps": steps,
         "outcome": outcome(&explanation.outcome, request),
         "backends": backends,
-        "losers": explanation.losers.iter().map(loser).collect::<Vec<_>>(),
+        "losers": explanation.losers.iter().map(|one| loser(one, objects)).collect::<Vec<_>>(),
         "findings": findings.map(finding).collect::<Vec<_>>(),
     })
 }
@@ -232,6 +251,9 @@ fn owner(route: &Route) -> Option<Name> {
 
 fn route(route: &Arc<Route>) -> Value {
     let origin = &route.origin;
+    let rule = route.rule.as_deref();
+    let namespace = rule.and_then(|rule| rule.namespace.as_ref());
+    let namespace = namespace.unwrap_or(&origin.namespace);
     json!({
         "path": &*route.path,
         "type": match route.kind {
@@ -243,9 +265,10 @@ fn route(route: &Arc<Route>) -> Value {
             "" => "built-in".to_owned(),
             kind => format!("{kind} {}/{}", origin.namespace, origin.name),
         },
+        "rule": rule.map(|rule| json!({ "index": rule.index, "name": rule.name })),
         "service": match &*origin.service {
             "" => Value::Null,
-            service => format!("{}/{service}:{}", origin.namespace, origin.port).into(),
+            service => format!("{namespace}/{service}:{}", origin.port).into(),
         },
     })
 }
@@ -270,9 +293,13 @@ fn outcome(outcome: &Outcome, request: &ExplainRequest) -> Value {
             json!({ "kind": "notReceived", "because": because })
         }
         Outcome::Forwarded { target } => json!({ "kind": "forwarded", "target": target }),
-        Outcome::Response { status, location } => {
-            json!({ "kind": "response", "status": status, "location": location })
-        }
+        Outcome::Response {
+            status,
+            location,
+            grpc_status,
+        } => json!({
+            "kind": "response", "status": status, "location": location, "grpcStatus": grpc_status,
+        }),
         Outcome::Closed => json!({ "kind": "closed" }),
         Outcome::PassedThrough => json!({ "kind": "passedThrough" }),
         Outcome::Streamed => json!({ "kind": "streamed" }),
@@ -295,11 +322,16 @@ fn backend(backend: &PossibleBackend, provenance: &Provenance<'_>) -> Value {
     })
 }
 
-fn loser(loser: &Loser) -> Value {
+fn loser(loser: &Loser, objects: &Objects) -> Value {
+    let gateway = loser
+        .address
+        .and_then(|address| objects.other_gateways.get(&address));
+    let object = gateway.map_or_else(|| loser.object.clone(), ToString::to_string);
     json!({
         "kind": loser.kind,
         "name": loser.name,
-        "object": loser.object,
+        "object": object,
+        "rule": loser.rule,
         "because": loser.because,
     })
 }

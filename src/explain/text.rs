@@ -39,9 +39,16 @@ fn headline(explained: &Value, out: &mut Text) {
                 "" => String::new(),
                 location => format!(", to {location}"),
             };
+            let call = match string(&outcome["grpcStatus"]) {
+                "" => String::new(),
+                status => format!(" and grpc-status {status}"),
+            };
             let status = outcome["status"].as_u64().unwrap_or_default();
-            let style = if status < 400 { YELLOW } else { RED };
-            (style, format!("responds with {status}{location}"))
+            let style = match status < 400 && call.is_empty() {
+                true => YELLOW,
+                false => RED,
+            };
+            (style, format!("responds with {status}{call}{location}"))
         }
         _ => (RED, string(&outcome["because"]).to_owned()),
     };
@@ -83,12 +90,23 @@ fn place(explained: &Value, out: &mut Text) {
     let route = &explained["route"];
     if !route.is_null() {
         let (kind, path) = (string(&route["type"]), string(&route["path"]));
-        let object = string(&route["object"]);
+        let object = [string(&route["object"]), &rule(&route["rule"])].join(" ");
+        let object = object.trim_end();
         let service = match string(&route["service"]) {
             "" => String::new(),
             service => format!(", Service {service}"),
         };
         out.line(&format!("rule      {kind} {path} of {object}{service}"));
+    }
+}
+
+/// The field of a rule, with its name.
+fn rule(rule: &Value) -> String {
+    let index = rule["index"].as_u64();
+    let field = index.map_or_else(String::new, |index| format!("spec.rules[{index}]"));
+    match string(&rule["name"]) {
+        "" => field,
+        name => format!("{field} ({name})"),
     }
 }
 
@@ -152,8 +170,9 @@ fn losers(explained: &Value, out: &mut Text) {
     for loser in losers {
         let object = match string(&loser["object"]) {
             "" => String::new(),
-            object => format!(" of {object}"),
+            object => format!(" of {object} {}", string(&loser["rule"])),
         };
+        let object = object.trim_end();
         let (kind, name) = (string(&loser["kind"]), string(&loser["name"]));
         out.line(&format!(
             "  {kind} {name}{object}: {}",

@@ -1,5 +1,6 @@
 //! Input from a cluster, read as the controller reads it. Nothing is written.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -7,7 +8,7 @@ use headgate_cluster::running;
 use headgate_cluster::{
     CommonLabels, ConnectOptions, Connected, Watch, WatchMetrics, WatchOptions, connect,
 };
-use headgate_compile::{Batch, Workload};
+use headgate_compile::{Batch, Kind, Snapshot, Workload};
 use tokio::time::timeout;
 
 use super::progress::Progress;
@@ -57,10 +58,7 @@ async fn input(place: &Place) -> Result<Input> {
     let (watch, batch) = objects(&connected, &controller).await?;
     // That an object is missing of a kind that must not be listed is no finding.
     let denied = watch.health().borrow().denied.clone();
-    let refused = denied
-        .iter()
-        .map(|kind| format!("{} cannot be listed: {}", kind.as_str(), unchecked(*kind)));
-    controller.notes.extend(refused);
+    controller.notes.extend(refused(&denied, watch.snapshot()));
     let mut input = Input {
         objects: Objects::Cluster(Box::new(watch)),
         unreadable: batch.findings,
@@ -79,6 +77,31 @@ async fn input(place: &Place) -> Result<Input> {
             .push(format!("{error:#}: chart values are not checked")),
     }
     Ok(input)
+}
+
+/// What cannot be listed, and what follows. Discovery tells which kinds of the Gateway API there are, so that they and what only
+/// they need are left out silently where there are none.
+fn refused(denied: &BTreeSet<Kind>, snapshot: &Snapshot) -> Vec<String> {
+    let custom: Vec<&str> = denied
+        .iter()
+        .filter(|kind| kind.is_custom())
+        .map(|kind| kind.as_str())
+        .collect();
+    let mut all = Kind::ALL.into_iter().filter(|kind| kind.is_custom());
+    let has_custom = !custom.is_empty() || all.any(|kind| snapshot.names(kind).next().is_some());
+    let mut notes = Vec::new();
+    for kind in denied.iter().filter(|kind| !kind.is_custom()) {
+        let of_gateways = matches!(kind, Kind::CustomResourceDefinition | Kind::Namespace);
+        if !of_gateways || has_custom {
+            let consequence = unchecked(*kind);
+            notes.push(format!("{} cannot be listed: {consequence}", kind.as_str()));
+        }
+    }
+    if !custom.is_empty() {
+        let kinds = custom.join(", ");
+        notes.push(format!("left out, because they cannot be listed: {kinds}"));
+    }
+    notes
 }
 
 /// All objects, when they were listed once.

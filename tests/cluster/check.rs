@@ -4,6 +4,7 @@
 use headgate_testkit::{Program, manifest};
 use serde_json::{Value, json};
 
+use super::gateway;
 use super::support::ingress;
 use super::testenv::{TestEnv, until};
 
@@ -109,6 +110,67 @@ fn a_cluster_is_read_with_the_documented_rights_alone() {
         .filter(|request| request.user == user)
         .collect();
     assert!(denied.is_empty(), "{denied:#?}");
+}
+
+/// A Gateway on the port of Ingresses with a route, beside an Ingress.
+fn with_gateway(env: &TestEnv) {
+    gateway::install(env);
+    env.create(workload(env));
+    env.api.create(gateway::class("headgate"));
+    env.create(gateway::gateway(env, "edge", 80));
+    env.create(gateway::route(env, "HTTPRoute", "shop", "edge", "web"));
+    env.serve_web(&[]);
+    env.create(ingress("other", "b.test", "web"));
+}
+
+#[test]
+fn objects_of_the_gateway_api_are_read_without_a_flag() {
+    let Some(env) = gateway::in_memory() else {
+        return;
+    };
+    with_gateway(&env);
+    let kubeconfig = kubeconfig(&env, "");
+    let kubeconfig = kubeconfig.path().to_str().unwrap();
+    let run = |arguments: &[&str]| -> Value {
+        let flags = ["--kubeconfig", kubeconfig, "--format=json"];
+        let exit = Program::run(BINARY.as_ref(), &[arguments, &flags].concat());
+        serde_json::from_str(&exit.stdout).unwrap_or_else(|_| panic!("{exit:?}"))
+    };
+    let report = run(&["check"]);
+    let verdicts = report["names"]["gatewayApi"]["verdicts"]
+        .as_array()
+        .unwrap();
+    let mut verdicts = verdicts.iter();
+    let route = format!("HTTPRoute {}/shop", env.namespace());
+    assert!(
+        verdicts.any(|one| one["name"] == route && one["verdict"] == "honoured"),
+        "{report:#}"
+    );
+    let of_route = run(&["explain", "http://shop.test/cart"]);
+    assert_eq!(of_route["route"]["object"], route, "{of_route:#}");
+    let of_ingress = run(&["explain", "http://b.test/cart"]);
+    let object = format!("Ingress {}/other", env.namespace());
+    assert_eq!(of_ingress["route"]["object"], object, "{of_ingress:#}");
+    let user = env.user(ACCOUNT);
+    let denied = env.api.denied();
+    assert!(
+        denied.iter().all(|request| request.user != user),
+        "{denied:#?}"
+    );
+}
+
+#[test]
+fn a_report_names_the_kinds_of_the_gateway_api_that_are_left_out() {
+    let Some(env) = gateway::in_memory() else {
+        return;
+    };
+    with_gateway(&env);
+    let kubeconfig = kubeconfig(&env, "httproutes");
+    let kubeconfig = kubeconfig.path().to_str().unwrap();
+    let exit = Program::run(BINARY.as_ref(), &["check", "--kubeconfig", kubeconfig]);
+    let note = "note: left out, because they cannot be listed: HTTPRoute\n";
+    let all = format!("{}{}", exit.stderr, exit.stdout);
+    assert!(all.contains(note), "{exit:?}");
 }
 
 #[test]

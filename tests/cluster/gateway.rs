@@ -96,7 +96,7 @@ fn free_port() -> u16 {
 }
 
 /// `None` at a real cluster, whose CRDs several tests cannot share.
-fn in_memory() -> Option<TestEnv> {
+pub(super) fn in_memory() -> Option<TestEnv> {
     let env = TestEnv::new();
     (!env.is_real_cluster()).then_some(env)
 }

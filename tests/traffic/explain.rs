@@ -186,12 +186,17 @@ fn sources(explained: &Value) -> Vec<(&str, &str)> {
 
 fn explanation(program: &Program, (method, host, path, fields): &Asked) -> Value {
     let url = format!("http://{}{}", REQUEST_HOSTS[*host], REQUEST_PATHS[*path]);
+    let fields: Vec<_> = fields.iter().map(|index| FIELDS[*index]).collect();
+    of(program, &url, method, &fields)
+}
+
+/// The explanation of a request with these fields for a URL.
+pub(super) fn of(program: &Program, url: &str, method: &str, fields: &[(&str, &str)]) -> Value {
     let mut target = format!(
         "/debug/explain?url={}&method={method}&from=127.0.0.1",
-        encoded(&url)
+        encoded(url)
     );
-    for index in fields {
-        let (name, value) = FIELDS[*index];
+    for (name, value) in fields {
         target.push_str(&format!("&header={}", encoded(&format!("{name}: {value}"))));
     }
     serde_json::from_slice(&program.admin_get(&target).is(200).body).unwrap()

@@ -87,6 +87,9 @@ pub struct GatewayOptions {
     /// The ConfigMap with the local ports of Gateways ([`PortRecord`](crate::gateway::PortRecord)), to which their Services
     /// lead. Default none: their listeners have sockets on their own ports.
     pub ports: Option<Name>,
+    /// For reports, which open no sockets: a listener whose port is in use has another local port, as with a record. Default
+    /// false.
+    pub simulated: bool,
     /// Where clients reach sockets of this process that no Service of a Gateway leads to. Default the addresses that these are
     /// bound to.
     pub published: Option<PublishedAddresses>,
@@ -109,6 +112,7 @@ impl Default for GatewayOptions {
         Self {
             controller: "headgate.dev/gateway-controller".into(),
             ports: None,
+            simulated: false,
             published: None,
             on_ingress_ports: None,
         }

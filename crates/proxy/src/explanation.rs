@@ -123,6 +123,8 @@ pub enum Outcome {
         status: u16,
         /// `Location` of a redirect.
         location: Option<String>,
+        /// `grpc-status`, if a call of gRPC fails.
+        grpc_status: Option<String>,
     },
     /// The TLS connection is passed through undecrypted to one of the backends.
     PassedThrough,
@@ -137,7 +139,7 @@ pub enum Outcome {
 pub struct PossibleBackend {
     /// Its Service port, such as `shop/web/80`.
     pub name: Arc<str>,
-    /// `primary`, `canary`, `fallback` or `default backend`.
+    /// `primary`, `alternative`, `canary`, `fallback` or `default backend`.
     pub role: &'static str,
     /// Why it is chosen, or its share.
     pub because: String,
@@ -156,8 +158,12 @@ pub struct Loser {
     pub kind: &'static str,
     /// Its name, its path with the type, or its scheme and address.
     pub name: String,
+    /// The socket of a listener.
+    pub address: Option<SocketAddr>,
     /// Kind, namespace and name of the object that a path is of; empty for others.
     pub object: String,
+    /// The rule of the object that a path is of, as its field with its name; empty if there is none to name.
+    pub rule: String,
     /// Why it does not serve.
     pub because: String,
 }

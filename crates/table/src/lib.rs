@@ -82,7 +82,7 @@ pub use policy::{
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
 pub use resilience::{HealthCheck, Outliers, Resilience, RetryBudget, RetryRate};
-pub use route::{Closed, Origin, PathKind, PatternRewrite, Rewrite, Route, Target};
+pub use route::{Closed, Origin, PathKind, PatternRewrite, Rewrite, Route, RouteRule, Target};
 pub use settings::{
     AccessLogSettings, ClientLimits, DEFAULT_CIPHERS, ForwardedTrust, Hsts, KeyExchange, LogEscape,
     LogFormat, PoolSettings, Settings, TlsSettings,

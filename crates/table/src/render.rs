@@ -339,6 +339,7 @@ fn route_json(table: &RoutingTable, route: &Route, regex: bool) -> Value {
         "object": route.origin.kind,
         "namespace": &*route.origin.namespace,
         "name": &*route.origin.name,
+        "rule": route.rule.as_ref().map(ToString::to_string),
         "service": &*route.origin.service,
         "port": &*route.origin.port,
         "target": target(table, &route.target),

@@ -1,5 +1,6 @@
 //! The routes of a host and their targets.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -16,6 +17,8 @@ pub struct Route {
     pub kind: PathKind,
     /// The object that declares it.
     pub origin: Arc<Origin>,
+    /// The rule of the object that declares it, if explanations name it.
+    pub rule: Option<Arc<RouteRule>>,
     /// How requests are handled.
     pub policy: Arc<Policy>,
     /// Redirect to https; per route because paths can be exempt.
@@ -63,6 +66,28 @@ pub struct Origin {
     pub service: Arc<str>,
     /// Its port, number or name, as in the path.
     pub port: Arc<str>,
+}
+
+/// A rule of an object. No label or variable is derived from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteRule {
+    /// Its index in `spec.rules`.
+    pub index: usize,
+    /// Its name, if it has one.
+    pub name: Option<Box<str>>,
+    /// The namespace of the Service in the origin, if it is not that of the object.
+    pub namespace: Option<Arc<str>>,
+}
+
+impl fmt::Display for RouteRule {
+    /// Its field, and the name in parentheses: `spec.rules[2] (checkout)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "spec.rules[{}]", self.index)?;
+        match &self.name {
+            Some(name) => write!(f, " ({name})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Where a route forwards requests to.

@@ -9,6 +9,7 @@ pub(crate) fn route(kind: PathKind, path: &str) -> Arc<Route> {
     Arc::new(Route {
         path: path.into(),
         kind,
+        rule: None,
         origin: Arc::new(Origin {
             kind: "Object",
             namespace: name("shop"),

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use headgate_testkit::manifest::Ingress;
 use headgate_testkit::{Echo, Issued, Program, Request, Response, Scenario, wait};
 use serde_json::{Value, json};
 
@@ -68,6 +69,7 @@ impl Cluster {
         let spec = json!({
             "gatewayClassName": "headgate",
             "addresses": [{ "type": "IPAddress", "value": address }],
+            "allowedListeners": { "namespaces": { "from": "Same" } },
             "listeners": listeners,
         });
         self.object("Gateway", name, spec)
@@ -122,6 +124,24 @@ impl Cluster {
     /// Adds a Secret with a certificate.
     pub(super) fn secret(self, name: &str, issued: &Issued) -> Self {
         let scenario = self.scenario.secret(name, issued);
+        Self { scenario, ..self }
+    }
+
+    /// Adds an Ingress.
+    pub(super) fn ingress(self, ingress: Ingress) -> Self {
+        let scenario = self.scenario.ingress(ingress);
+        Self { scenario, ..self }
+    }
+
+    /// Sets keys of the ConfigMap.
+    pub(super) fn settings(self, data: &[(&str, &str)]) -> Self {
+        let scenario = self.scenario.settings(data);
+        Self { scenario, ..self }
+    }
+
+    /// Adds a flag of the program.
+    pub(super) fn argument(self, argument: &str) -> Self {
+        let scenario = self.scenario.argument(argument);
         Self { scenario, ..self }
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use headgate_table::{
     AppRoot, BackendFilters, Closed, Conditions, ErrorPages, HostCiphers, HostClients, HostScript,
-    HostTls, HttpsRedirect, PathKind, Pattern, Policy, Rewrite, Rule, Unavailable, UpstreamKey,
+    HostTls, HttpsRedirect, PathKind, Pattern, Policy, Rewrite, RouteRule, Rule, Unavailable,
+    UpstreamKey,
 };
 use http::StatusCode;
 use smallvec::SmallVec;
@@ -63,6 +64,8 @@ pub struct RouteDraft<P> {
     pub owner: Option<ObjectRef>,
     /// The field of the owner that declares it, for findings.
     pub field: Arc<str>,
+    /// The rule of the owner that declares it, if explanations name it.
+    pub rule: Option<Arc<RouteRule>>,
     /// The Service and port in that field, for metric labels; the target may be another.
     pub names: Option<(Arc<str>, Arc<str>)>,
 }

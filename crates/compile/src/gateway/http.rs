@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use headgate_table::{
     Authorization, CallTarget, Closed, CorsRules, Forwarding, HttpsRedirect, Mirror, MirrorPath,
-    Policy, Session,
+    Policy, RouteRule, Session,
 };
 use http::StatusCode;
 use smallvec::smallvec;
@@ -77,9 +77,10 @@ pub(crate) fn compile<S>(
     let unreadable = rules.iter().find_map(|rule| matches::of(rule).err());
     let mut served = 0;
     for (index, rule) in rules.iter().enumerate() {
+        let declared = Declared::of(index, rule, &route.name.namespace);
         match &unreadable {
-            Some(problem) => compiler.close(index, rule, problem.clone()),
-            None => served += usize::from(compiler.rule(index, rule)),
+            Some(problem) => compiler.close(&declared, rule, problem.clone()),
+            None => served += usize::from(compiler.rule(&declared, rule)),
         }
     }
     let mut compiled = compiler.compiled;
@@ -90,6 +91,39 @@ pub(crate) fn compile<S>(
     compiled.services.sort();
     compiled.services.dedup();
     compiled
+}
+
+/// What the drafts of a rule say of it.
+struct Declared {
+    rule: Arc<RouteRule>,
+    field: Arc<str>,
+    names: Option<(Arc<str>, Arc<str>)>,
+}
+
+impl Declared {
+    fn of(index: usize, rule: &HttpRule, namespace: &str) -> Self {
+        // The Service that the others are alternatives of: the first with a weight.
+        let references = || rule.backend_refs.iter().map(|one| &one.backend);
+        let weighted = references().find(|reference| reference.weight != Some(0));
+        let service = weighted.or_else(|| references().next());
+        let elsewhere = service.and_then(|service| service.namespace.as_deref());
+        Self {
+            rule: Arc::new(RouteRule {
+                index,
+                name: rule.name.as_deref().map(Into::into),
+                namespace: elsewhere
+                    .filter(|elsewhere| *elsewhere != namespace)
+                    .map(Into::into),
+            }),
+            field: format!("spec.rules[{index}]").into(),
+            names: service.map(|service| {
+                let port = service
+                    .port
+                    .map_or_else(String::new, |port| port.to_string());
+                ((&*service.name).into(), port.into())
+            }),
+        }
+    }
 }
 
 struct Compiler<'a> {
@@ -104,7 +138,8 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     /// Adds the drafts of a rule. Returns whether it is served as written.
-    fn rule(&mut self, index: usize, rule: &HttpRule) -> bool {
+    fn rule(&mut self, declared: &Declared, rule: &HttpRule) -> bool {
+        let index = declared.rule.index;
         let referrer = Referrer {
             kind: self.owner.kind,
             namespace: &self.owner.name.namespace.clone(),
@@ -116,7 +151,7 @@ impl Compiler<'_> {
         let (policy, target) = match self.served(index, rule, referrer, applied) {
             Ok(served) => served,
             Err(problem) => {
-                self.close(index, rule, problem);
+                self.close(declared, rule, problem);
                 return false;
             }
         };
@@ -132,7 +167,7 @@ impl Compiler<'_> {
                     }
                 }
             }
-            let draft = self.draft((index, order), one, policy, target, rule);
+            let draft = self.draft((declared, order), one, policy, target);
             self.drafts.push(draft);
         }
         true
@@ -300,10 +335,10 @@ impl Compiler<'_> {
     }
 
     /// A rule that cannot be served as written responds with 500 to what it matches.
-    fn close(&mut self, index: usize, rule: &HttpRule, problem: Problem) {
+    fn close(&mut self, declared: &Declared, rule: &HttpRule, problem: Problem) {
         let (policy, closed) = (closed_policy(), closed((&*problem.message).into()));
         for (order, one) in matches::readable(rule).into_iter().enumerate() {
-            let draft = self.draft((index, order), one, policy.clone(), closed.clone(), rule);
+            let draft = self.draft((declared, order), one, policy.clone(), closed.clone());
             self.drafts.push(draft);
         }
         let partially = &mut self.compiled.partially;
@@ -312,11 +347,10 @@ impl Compiler<'_> {
 
     fn draft(
         &self,
-        (rule_index, index): (usize, usize),
+        (declared, index): (&Declared, usize),
         path: PathDraft,
         policy: RoutePolicy,
         target: TargetDraft,
-        rule: &HttpRule,
     ) -> RouteDraft<Precedence> {
         let conditions = &path.conditions;
         let demands = Demands {
@@ -324,11 +358,6 @@ impl Compiler<'_> {
             headers: Reverse(conditions.headers.len()),
             query: Reverse(conditions.query.len()),
         };
-        let first = rule.backend_refs.first().map(|first| &first.backend);
-        let names = first.map(|first| {
-            let port = first.port.map_or_else(String::new, |port| port.to_string());
-            ((&*first.name).into(), port.into())
-        });
         RouteDraft {
             universes: smallvec![],
             hosts: smallvec![],
@@ -336,14 +365,15 @@ impl Compiler<'_> {
             precedence: Precedence {
                 demands,
                 seniority: self.seniority.clone(),
-                rule: rule_index,
+                rule: declared.rule.index,
                 index,
             },
             policy,
             target,
             owner: Some(self.owner.clone()),
-            field: format!("spec.rules[{rule_index}]").into(),
-            names,
+            field: declared.field.clone(),
+            rule: Some(declared.rule.clone()),
+            names: declared.names.clone(),
         }
     }
 }

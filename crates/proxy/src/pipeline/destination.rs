@@ -36,6 +36,8 @@ pub(super) enum Role<'t> {
     Alternative {
         primary: &'t Arc<Upstream>,
     },
+    /// One of several by its share, and not the first of them.
+    Share,
     /// Serves instead of a primary without endpoints.
     Fallback,
     DefaultBackend,
@@ -87,14 +89,17 @@ fn of_session<'t>(
     usable: impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
 ) -> Option<Chosen<'t>> {
     let endpoint = context.session_endpoint?;
-    split.backends().find_map(|backend| {
+    split.backends().enumerate().find_map(|(index, backend)| {
         let upstream = usable(backend.upstream()?)?;
         let Endpoints::Addresses(addresses) = &upstream.endpoints else {
             return None;
         };
         addresses.contains(&endpoint).then_some(Chosen {
             upstream,
-            role: Role::Primary,
+            role: match index {
+                0 => Role::Primary,
+                _ => Role::Share,
+            },
             edits: backend.edits.as_deref(),
         })
     })
@@ -124,7 +129,10 @@ fn by_share<'t>(
     };
     let chosen = upstream.map(|upstream| Chosen {
         upstream,
-        role: Role::Primary,
+        role: match picked {
+            Some(_) => Role::Share,
+            None => Role::Primary,
+        },
         edits: backend.edits.as_deref(),
     });
     chosen.ok_or(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE))

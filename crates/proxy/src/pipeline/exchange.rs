@@ -201,6 +201,10 @@ impl<'t> Exchange<'t> {
         let log_name = chosen.upstream.log_name.clone();
         match chosen.role {
             Role::Primary | Role::Fallback => self.record.upstream = Some(log_name),
+            Role::Share => {
+                self.record.upstream = Some(log_name.clone());
+                self.record.alternative = Some(log_name);
+            }
             Role::Alternative { primary } => {
                 self.record.upstream = Some(primary.log_name.clone());
                 self.record.alternative = Some(log_name);
@@ -301,13 +305,18 @@ impl<'t> Exchange<'t> {
         if self.record.request_id.is_none() {
             self.record.request_id = generated_id(self.settings());
         }
-        let of_call = self.is_call.then(|| grpc::failure(&response)).flatten();
-        let of_request = || response.response(self.settings(), self.record.version);
         Served {
-            response: of_call.unwrap_or_else(of_request),
+            response: self.response(response),
             tunnel: None,
             rate: None,
         }
+    }
+
+    /// The response that a step decided on, as the client gets it.
+    pub(super) fn response(&self, response: LocalResponse) -> Response<Body> {
+        let of_call = self.is_call.then(|| grpc::failure(&response)).flatten();
+        let of_request = || response.response(self.settings(), self.record.version);
+        of_call.unwrap_or_else(of_request)
     }
 
     /// The response for the client. The record ends with its body, or with the tunnel after it.

@@ -16,7 +16,7 @@ use std::{io, thread};
 use headgate_table::{Host, HostTls, RoutingTable, VirtualHosts};
 use http::header::LOCATION;
 use http::request::Parts;
-use http::{HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response};
 
 use self::stage::{Announced, Stage};
 use self::stream::Transport;
@@ -26,6 +26,7 @@ use crate::body::Body;
 use crate::explanation::{
     ChosenHost, ChosenListener, ExplainRequest, Explanation, Outcome, Step, StepResult,
 };
+use crate::grpc::GRPC_STATUS;
 use crate::request::{Parsed, RequestTarget, path};
 use crate::respond::LocalResponse;
 
@@ -73,6 +74,7 @@ fn of_request(
         address: stage.listener.address,
         scheme: if stage.is_tls { "https" } else { "http" },
     });
+    losers::same_port(stage.others(), &mut explanation.losers);
     if let Some(forwarded) = stage.forwarded() {
         stream::of_tls(&stage, forwarded, &mut explanation);
         return Ok(explanation);
@@ -127,7 +129,8 @@ impl Dry {
         self.host((hosts, first), &arrived.parsed, stage);
         let routed = arrived.route(self)?;
         if !Arc::ptr_eq(routed.hosts, hosts) {
-            self.explanation.losers.clear();
+            let losers = &mut self.explanation.losers;
+            losers.retain(|loser| loser.address.is_some());
             self.host((routed.hosts, routed.host), &routed.context.parsed, stage);
             let because = "no route of this listener matches".to_owned();
             self.explanation
@@ -202,7 +205,7 @@ impl Dry {
         self.push("refused", StepResult::Responds, detail);
         self.explanation.outcome = match response {
             LocalResponse::Close => Outcome::Closed,
-            response => outcome(&response.response(exchange.settings(), exchange.record.version)),
+            response => outcome(&exchange.response(response)),
         };
         if let Some(status) = replaced {
             let detail = format!(
@@ -219,9 +222,13 @@ impl Dry {
 }
 
 fn outcome(response: &Response<Body>) -> Outcome {
-    let location = response.headers().get(LOCATION).map(HeaderValue::as_bytes);
+    let field = |name: HeaderName| {
+        let value = response.headers().get(name).map(HeaderValue::as_bytes);
+        value.map(|value| String::from_utf8_lossy(value).into_owned())
+    };
     Outcome::Response {
         status: response.status().as_u16(),
-        location: location.map(|location| String::from_utf8_lossy(location).into_owned()),
+        location: field(LOCATION),
+        grpc_status: field(GRPC_STATUS),
     }
 }

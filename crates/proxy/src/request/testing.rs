@@ -139,6 +139,7 @@ pub(crate) fn route(path: &str) -> Route {
     Route {
         path: path.into(),
         kind: PathKind::Prefix,
+        rule: None,
         origin: Arc::new(Origin {
             kind: "Ingress",
             namespace: "shop".into(),

@@ -145,6 +145,11 @@ impl<'r> RouteLabels<'r> {
             slot: &route.slot,
         }
     }
+
+    /// Whether an Ingress has it, or no object. Routes of Gateways without hostnames are for all of their listener's.
+    pub(super) fn is_of_ingress(&self) -> bool {
+        matches!(self.origin.kind, "" | "Ingress")
+    }
 }
 
 /// Bytes of the body that an attempt received.

@@ -112,12 +112,13 @@ impl Routes {
         &self.scales
     }
 
-    /// Counts a request that a worker served. Requests without a route, and of hosts that no object names unless the labelling
-    /// includes them, are not counted (behaviour.md 7).
+    /// Counts a request that a worker served. Requests without a route are not counted; nor are those of Ingresses for hosts
+    /// that no object names, unless the labelling includes them (behaviour.md 7).
     pub(super) fn observe(&self, seen: &Observation<'_>, worker: usize) {
         let labelling = self.labelling;
         let Some(route) = seen.route else { return };
-        if labelling.host && !seen.host_is_literal && !labelling.undefined_host {
+        let is_undefined = labelling.host && !seen.host_is_literal && route.is_of_ingress();
+        if is_undefined && !labelling.undefined_host {
             return;
         }
         let Some(series) = route.slot.get_or_init(|| self.add()) else {

@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use headgate_table::{Listener, UdpListener};
@@ -24,6 +26,9 @@ use crate::gateway::service::{GatewayService, is_own};
 use crate::gateway::universe::Universe;
 use crate::objects::custom::{Custom, GatewayClassSpec, ServiceParameters};
 use crate::{Address, ConfigMap, Name, Protocol, PublishedAddresses, Service};
+
+/// The local ports of reports, as the chart has them.
+const SIMULATED: Range<u16> = 20_000..28_000;
 
 /// What the process listens on besides the sockets of Gateways.
 pub(crate) struct OtherSockets<'a> {
@@ -149,9 +154,23 @@ impl Pass<'_> {
             };
         }
         let options = self.options.gateway.as_ref();
+        if options.is_some_and(|own| own.simulated) {
+            let bound = others.addresses.to_vec();
+            let local = |port, protocol, taken: &Taken| {
+                let is_free = |local: &u16| self.is_free((*local, protocol), &bound, taken);
+                iter::once(port).chain(SIMULATED).find(is_free)
+            };
+            let available = self.simulated_addresses(gateway, &bound);
+            return Placement {
+                ports: self.take(gateway, &bound, local, taken),
+                addresses: Addresses::of(requested, available.as_deref().map_err(Problem::clone)),
+                bound,
+                ..Placement::default()
+            };
+        }
         if options.is_some_and(|own| own.ports.is_some()) {
             let bound = others.addresses.to_vec();
-            let local = |port, protocol| {
+            let local = |port, protocol, _: &Taken| {
                 let record = self.state.record.ports();
                 record.local(&GatewayPort {
                     gateway: gateway.gateway.name.clone(),
@@ -179,7 +198,7 @@ impl Pass<'_> {
             (own.clone(), addresses(&own))
         };
         Placement {
-            ports: self.take(gateway, &bound, |port, _| Some(port), taken),
+            ports: self.take(gateway, &bound, |port, _, _: &Taken| Some(port), taken),
             addresses: Addresses::of(requested, Ok(&available)),
             bound,
             ..Placement::default()
@@ -191,12 +210,12 @@ impl Pass<'_> {
         &self,
         gateway: &Universe,
         bound: &[IpAddr],
-        local: impl Fn(u16, Protocol) -> Option<u16>,
+        local: impl Fn(u16, Protocol, &Taken) -> Option<u16>,
         taken: &mut Taken,
     ) -> BTreeMap<(u16, Protocol), Place> {
         let mut ports = BTreeMap::new();
         for (port, protocol) in gateway.ports() {
-            let place = match local(port, protocol) {
+            let place = match local(port, protocol, taken) {
                 None => Place::Pending,
                 Some(local) => {
                     let sockets = bound
@@ -218,6 +237,14 @@ impl Pass<'_> {
             ports.insert((port, protocol), place);
         }
         ports
+    }
+
+    /// Whether no socket with this port is in use at any of the addresses.
+    fn is_free(&self, (port, protocol): (u16, Protocol), bound: &[IpAddr], taken: &Taken) -> bool {
+        let mut sockets = bound
+            .iter()
+            .map(|ip| (SocketAddr::new(*ip, port), protocol));
+        sockets.all(|socket| self.user(socket, taken).is_none())
     }
 
     /// What a socket is used for.
@@ -246,6 +273,26 @@ impl Pass<'_> {
             return Err(Problem::new("Invalid", message));
         }
         Ok(&service.addresses)
+    }
+
+    /// Those of its Service where that is known, else what it asks for or the addresses of the process.
+    ///
+    /// # Errors
+    /// Its Service is somebody else's.
+    fn simulated_addresses(
+        &self,
+        gateway: &Universe,
+        bound: &[IpAddr],
+    ) -> Result<Vec<Address>, Problem> {
+        let requested = gateway.gateway.spec.addresses.iter();
+        let requested = requested.filter_map(|address| address.value.as_deref()?.parse().ok());
+        let requested: Vec<IpAddr> = requested.collect();
+        match self.addresses_of_service(gateway) {
+            Ok(known) => Ok(known.to_vec()),
+            Err(problem) if problem.reason == "Invalid" => Err(problem),
+            Err(_) if requested.is_empty() => Ok(addresses(bound)),
+            Err(_) => Ok(addresses(&requested)),
+        }
     }
 
     /// The addresses of the sockets of Ingresses.

@@ -337,6 +337,7 @@ impl<'a> Drafter<'a, '_> {
             target,
             owner: None,
             field: self.inputs.rules_field.clone(),
+            rule: None,
             names: None,
         }
     }

@@ -305,6 +305,7 @@ fn route(path: String, policy: Policy) -> Route {
     Route {
         path: path.into(),
         kind: PathKind::Prefix,
+        rule: None,
         origin: Arc::new(Origin {
             kind: "",
             namespace: Arc::default(),

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use headgate_table::{Alternatives, Pick, RuleTest, Target, Upstream, UpstreamKey};
+use http::StatusCode;
 
 use super::stage::Announced;
-use crate::explanation::{Explanation, PossibleBackend};
+use crate::explanation::{Explanation, PossibleBackend, Step, StepResult};
+use crate::grpc::GRPC_STATUS;
 use crate::pipeline::Routed;
 use crate::pipeline::destination::{self, Destination, Role};
+use crate::pipeline::exchange::Exchange;
 use crate::request::Context;
 use crate::respond::LocalResponse;
 use crate::upstream::Choice;
@@ -41,7 +44,7 @@ pub(super) fn of_route<'t>(
     };
     let route = routed.route;
     let target = &route.target;
-    let mut refusal = None;
+    let mut refusals = Vec::new();
     let mut first = None;
     for dice in dice(&routed.context, target, &usable) {
         let number = dice.number;
@@ -59,13 +62,36 @@ pub(super) fn of_route<'t>(
                 ));
             }
             Ok(Destination::NotFound) => {}
-            Err(response) => refusal = Some(response),
+            Err(response) => refusals.push((dice.because, response)),
         }
     }
-    match (first, refusal) {
-        (Some(first), _) => Ok(Destination::Upstream(first)),
-        (None, Some(refusal)) => Err(refusal),
-        (None, None) => Ok(Destination::NotFound),
+    if let Some(first) = first {
+        for (because, response) in refusals {
+            let step = refused(routed.exchange, &because, response);
+            explanation.steps.push(step);
+        }
+        return Ok(Destination::Upstream(first));
+    }
+    let refusal = refusals.pop();
+    refusal.map_or(Ok(Destination::NotFound), |(_, refusal)| Err(refusal))
+}
+
+/// The step for the share of requests that no backend gets, while others do.
+fn refused(exchange: &Exchange<'_>, because: &str, response: LocalResponse) -> Step {
+    let why = match response.replaceable() {
+        Some(StatusCode::SERVICE_UNAVAILABLE) => "as their Service has no ready endpoint",
+        _ => "as their backend cannot be resolved",
+    };
+    let response = exchange.response(response);
+    let call = response.headers().get(GRPC_STATUS);
+    let status = match call.and_then(|status| status.to_str().ok()) {
+        Some(status) => format!("grpc-status {status}"),
+        None => format!("status {}", response.status().as_u16()),
+    };
+    Step {
+        name: "backend",
+        result: StepResult::Depends,
+        detail: format!("{because}: {status}, {why}"),
     }
 }
 
@@ -77,6 +103,7 @@ fn possible(
 ) -> PossibleBackend {
     let (role, instead) = match role {
         Role::Primary => ("primary", None),
+        Role::Share => ("alternative", None),
         Role::Alternative { .. } => ("canary", None),
         Role::Fallback => ("fallback", Some("the backend of the path has no endpoints")),
         Role::DefaultBackend => (

@@ -1,10 +1,11 @@
 //! Listeners, hosts and paths that could have served a request, and why they do not.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use headgate_table::{
-    CATCH_ALL, ConditionInput, Conditions, Host, HostBehaviour, PathKind, PathMatch, Route,
-    RoutingTable, SocketKind, Tried, VirtualHosts,
+    CATCH_ALL, ConditionInput, Conditions, Host, HostBehaviour, Listener, PathKind, PathMatch,
+    Route, RoutingTable, SocketKind, Tried, VirtualHosts,
 };
 use http::request::Parts;
 
@@ -16,20 +17,17 @@ pub(super) const PATH: &str = "path";
 /// The kind of a host.
 pub(super) const HOST: &str = "host";
 
-/// Most paths that are listed: a host can have thousands.
-const MAX_PATHS: usize = 50;
+/// The kind of a listener.
+const LISTENER: &str = "listener";
+
+/// Most paths and listeners that are listed: a host can have thousands of paths.
+const MOST: usize = 50;
 
 /// All listeners, none of which receives the request.
 pub(super) fn listeners(table: &RoutingTable, request: &ExplainRequest, losers: &mut Vec<Loser>) {
     let wanted = request.url.port_u16();
-    let tcp = table.listeners().iter().map(|listener| {
-        let scheme = match listener.socket.kind() {
-            SocketKind::Http => "http",
-            SocketKind::Tls => "https",
-            SocketKind::Stream => "tcp",
-        };
-        (scheme, listener.address)
-    });
+    let tcp = table.listeners().iter();
+    let tcp = tcp.map(|listener| (scheme(listener), listener.address));
     let udp = table.udp_listeners().iter();
     let udp = udp.map(|listener| ("udp", listener.address));
     losers.extend(tcp.chain(udp).map(|(scheme, address)| {
@@ -37,13 +35,40 @@ pub(super) fn listeners(table: &RoutingTable, request: &ExplainRequest, losers: 
             true => format!("it is for {scheme}"),
             false => "it has another port".to_owned(),
         };
-        Loser {
-            kind: "listener",
-            name: format!("{scheme} on {address}"),
-            object: String::new(),
-            because,
-        }
+        listener(scheme, address, because)
     }));
+}
+
+/// Listeners that clients reach at the same port at other addresses.
+pub(super) fn same_port<'t>(others: impl Iterator<Item = &'t Listener>, losers: &mut Vec<Loser>) {
+    losers.extend(others.take(MOST).map(|other| {
+        let port = other.address.port();
+        let selects = match port == other.ports.own {
+            true => String::new(),
+            false => format!("; port {port} in the URL selects it"),
+        };
+        let because = format!("it has another address{selects}");
+        listener(scheme(other), other.address, because)
+    }));
+}
+
+fn scheme(listener: &Listener) -> &'static str {
+    match listener.socket.kind() {
+        SocketKind::Http => "http",
+        SocketKind::Tls => "https",
+        SocketKind::Stream => "tcp",
+    }
+}
+
+fn listener(scheme: &str, address: SocketAddr, because: String) -> Loser {
+    Loser {
+        kind: LISTENER,
+        name: format!("{scheme} on {address}"),
+        address: Some(address),
+        object: String::new(),
+        rule: String::new(),
+        because,
+    }
 }
 
 pub(super) fn is_regex(host: &Host) -> bool {
@@ -95,12 +120,24 @@ pub(super) fn hosts(hosts: &VirtualHosts, chosen: &Host, name: &str, losers: &mu
     }
 }
 
+/// The hosts that come before `chosen` and do not serve the request.
+pub(super) fn narrower(hosts: &VirtualHosts, chosen: &Host, name: &str, losers: &mut Vec<Loser>) {
+    let mut next = Some(hosts.find(name));
+    while let Some(other) = next.filter(|other| !std::ptr::eq(&***other, chosen)) {
+        let because = "none of its paths serves the request".to_owned();
+        losers.push(host(&other.name, because));
+        next = hosts.wider(other, name);
+    }
+}
+
 /// A host that does not serve the request.
 pub(super) fn host(name: &str, because: String) -> Loser {
     Loser {
         kind: HOST,
         name: name.to_owned(),
+        address: None,
         object: String::new(),
+        rule: String::new(),
         because,
     }
 }
@@ -121,13 +158,15 @@ pub(super) fn paths(host: &Host, path: &[u8], head: &Parts, losers: &mut Vec<Los
             continue;
         }
         listed += 1;
-        if listed > MAX_PATHS {
+        if listed > MOST {
             break;
         }
         losers.push(Loser {
             kind: PATH,
             name: shown(&tried, paths.is_regex()),
+            address: None,
             object: object(tried.route),
+            rule: rule(tried.route),
             because: because(&tried, &request),
         });
     }
@@ -186,4 +225,9 @@ fn object(route: &Route) -> String {
         return String::new();
     }
     format!("{} {}/{}", origin.kind, origin.namespace, origin.name)
+}
+
+fn rule(route: &Route) -> String {
+    let rule = route.rule.as_ref();
+    rule.map_or_else(String::new, ToString::to_string)
 }

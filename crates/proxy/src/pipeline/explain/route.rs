@@ -166,29 +166,29 @@ impl Dry {
     /// Notes the route, perhaps instead of the one that a script has left, and the paths that lost against it.
     pub(super) fn route(&mut self, routed: &RoutedDry<'_, '_>) {
         self.explanation.route = Some(routed.route.clone());
-        self.host_of_route(routed.host);
+        self.host_of_route(routed);
         let losers = &mut self.explanation.losers;
         losers.retain(|loser| loser.kind != losers::PATH);
         losers::paths(routed.host, routed.context.path(), &self.head, losers);
     }
 
     /// Notes the host of the route, if no route of the host for the name serves the request but one of a wider host does.
-    fn host_of_route(&mut self, host: &Host) {
+    fn host_of_route(&mut self, routed: &RoutedDry<'_, '_>) {
+        let host = routed.host;
         let Some(chosen) = &mut self.explanation.host else {
             return;
         };
         if chosen.name == host.name {
             return;
         }
-        let losers = &mut self.explanation.losers;
-        losers.retain(|loser| loser.kind != losers::HOST || *loser.name != *host.name);
-        losers.push(losers::host(
-            &chosen.name,
-            "none of its paths serves the request".to_owned(),
-        ));
         chosen.name = host.name.clone();
         chosen.because = "no narrower host serves the request".to_owned();
         chosen.is_regex = losers::is_regex(host);
+        let losers = &mut self.explanation.losers;
+        losers.retain(|loser| loser.kind != losers::HOST);
+        let name = routed.context.parsed.name;
+        losers::narrower(routed.hosts, host, name, losers);
+        losers::hosts(routed.hosts, host, name, losers);
     }
 
     /// The request as the backend gets it.

@@ -9,7 +9,10 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use headgate_table::{CATCH_ALL, Certificates, Listener, RoutingTable, Split, TlsRoute, publisher};
+use headgate_table::{
+    CATCH_ALL, Certificates, Host, HostBehaviour, Listener, RoutingTable, Split, TlsRoute,
+    publisher,
+};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::uri::Scheme;
@@ -63,6 +66,7 @@ pub(super) struct Stage<'q> {
 impl<'q> Stage<'q> {
     /// `None` if no listener receives the request. Without a port in the URL, or with that of the scheme, which is the same
     /// (RFC 9110 section 4.2.3), any listener of the scheme does if none has that port: a Service or a load balancer may map it.
+    /// Of several, because each Gateway may have the port, the first that serves the name, else the first that serves any.
     pub(super) fn new(table: &'q Arc<RoutingTable>, request: &'q ExplainRequest) -> Option<Self> {
         let is_tls = request.url.scheme() == Some(&Scheme::HTTPS);
         let suits = |listener: &&Listener| {
@@ -70,16 +74,34 @@ impl<'q> Stage<'q> {
         };
         let default = if is_tls { 443 } else { 80 };
         let port = request.url.port_u16().unwrap_or(default);
-        let mut candidates = table.listeners().iter().filter(suits);
-        let of_port = candidates.clone().find(|listener| is_at(listener, port));
-        let any = candidates.next().filter(|_| port == default);
-        let listener = of_port.or(any)?;
+        let server_name = is_tls.then(|| server_name(&request.url)).flatten();
+        let name = match is_tls {
+            true => server_name.as_deref().map(str::to_owned),
+            false => host_name(request),
+        };
+        let name = name.unwrap_or_default();
+        let candidates = || table.listeners().iter().filter(suits);
+        let of_port = candidates().filter(|listener| is_at(listener, port));
+        let any = || candidates().filter(|_| port == default);
+        let listener = of_port.min_by_key(|listener| interest(listener, &name));
+        let listener =
+            listener.or_else(|| any().min_by_key(|listener| interest(listener, &name)))?;
         Some(Self {
             request,
             table,
             listener,
             is_tls,
-            server_name: is_tls.then(|| server_name(&request.url)).flatten(),
+            server_name,
+        })
+    }
+
+    /// Other listeners that clients reach at the same port, of other addresses.
+    pub(super) fn others(&self) -> impl Iterator<Item = &'q Listener> {
+        let own = self.listener;
+        self.table.listeners().iter().filter(move |other| {
+            other.ports.own == own.ports.own
+                && other.address != own.address
+                && other.socket.kind() == own.socket.kind()
         })
     }
 
@@ -175,6 +197,35 @@ impl<'q> Stage<'q> {
             alpn: "",
         }
     }
+}
+
+/// How far a listener is for requests with this name; the least first.
+fn interest(listener: &Listener, name: &str) -> u8 {
+    let universes = listener.universes();
+    let has_route = |host: &Host| match &host.behaviour {
+        HostBehaviour::Redirect { .. } => true,
+        HostBehaviour::Routes { paths, .. } => paths.routes().any(|route| !route.is_built_in()),
+    };
+    let tls = listener.socket.tls();
+    let forwards = tls.is_some_and(|tls| tls.route(Some(name)).backends().is_some());
+    if forwards
+        || universes
+            .iter()
+            .any(|hosts| hosts.find_known(name).is_some())
+    {
+        return 0;
+    }
+    let serves_any = universes
+        .iter()
+        .any(|hosts| has_route(hosts.find(CATCH_ALL)));
+    u8::from(!serves_any) + 1
+}
+
+/// The name in `Host`.
+fn host_name(request: &ExplainRequest) -> Option<String> {
+    let field = request.headers.get(HOST).map(HeaderValue::as_bytes);
+    let host = field.or_else(|| request.url.host().map(str::as_bytes))?;
+    Some(Authority::parse(host)?.name.into_owned())
 }
 
 /// Whether clients reach a listener at this port.
