@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use headgate_compile::{Compiled, Object, Options, Review, Snapshot, compile, review};
+use headgate_compile::{Compiled, Object, Options, Review, Reviewed, Snapshot, compile, review};
 use k8s_openapi::api::networking::v1::Ingress;
 
 mod support;
@@ -40,7 +40,7 @@ impl State {
         }
     }
 
-    fn review(&self, ingress: &Ingress) -> Review {
+    fn review(&self, ingress: &Reviewed) -> Review {
         review(ingress, &self.compiled, &self.snapshot, &self.options)
     }
 }
@@ -115,7 +115,8 @@ fn measure(
     object: impl Fn(usize) -> Ingress,
     is_denied: bool,
 ) {
-    let objects: Vec<Ingress> = (0..200).map(object).collect();
+    let objects = (0..200).map(|n| Reviewed::Ingress(Box::new(object(n))));
+    let objects: Vec<Reviewed> = objects.collect();
     let mut spent: Vec<Duration> = objects
         .iter()
         .cycle()

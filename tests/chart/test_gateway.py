@@ -57,6 +57,20 @@ def test_parameters() -> None:
     assert not render().of("CustomResourceDefinition")
 
 
+def test_admission() -> None:
+    (webhook,) = render().one("ValidatingWebhookConfiguration")["webhooks"]
+    found, own = render(f"{{{ON}}}").one("ValidatingWebhookConfiguration")["webhooks"]
+    assert found == webhook
+    assert own["name"] == "validate.gateway.headgate.dev"
+    assert own["clientConfig"]["service"]["path"] == "/gateway-api"
+    assert [(rule["apiGroups"], rule["resources"]) for rule in own["rules"]] == [
+        (["gateway.networking.k8s.io"], ["httproutes", "grpcroutes"]),
+        (["headgate.dev"], ["headgatepolicies"]),
+    ]
+    differing = {name for name in own if own[name] != webhook[name]}
+    assert differing == {"name", "clientConfig", "rules"}
+
+
 def test_permissions() -> None:
     rendered = render(f"{{{ON}}}")
     found = merged(rendered.one("ClusterRole", "headgate"))

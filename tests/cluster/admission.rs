@@ -7,6 +7,7 @@ use headgate_testkit::{Authority, Connection, Echo, Issued, Program, Response, T
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
+use super::gateway;
 use super::support::{backend, ingress, until_logged, until_status, with};
 use super::testenv::TestEnv;
 
@@ -142,6 +143,58 @@ fn overlapping_and_invalid_ingresses_are_denied() {
         .annotation("canary", "true")
         .annotation("canary-weight", "0");
     post(&env, &canary.host("a.test").path("/", "web").object()).is(201);
+}
+
+#[test]
+fn routes_that_cannot_be_served_as_written_are_denied() {
+    let Some(env) = gateway::in_memory() else {
+        return;
+    };
+    gateway::install(&env);
+    let web = env.start_echo("web");
+    env.serve_web(&[web.address()]);
+    env.api.create(gateway::class("headgate"));
+    env.create(gateway::gateway(&env, "edge", 8080));
+    env.create(with(configuration(&env), |configuration| {
+        let webhooks = configuration["webhooks"].as_array_mut().unwrap();
+        let mut own = webhooks[0].clone();
+        own["name"] = "validate.gateway.headgate.dev".into();
+        own["clientConfig"]["service"]["path"] = "/gateway-api".into();
+        own["rules"] = json!([{
+            "apiGroups": ["gateway.networking.k8s.io"], "apiVersions": ["v1"],
+            "resources": ["httproutes"], "operations": ["CREATE", "UPDATE"],
+        }]);
+        webhooks.push(own);
+    }));
+    let flags = managed(&env);
+    let mut arguments: Vec<&str> = flags.iter().map(String::as_str).collect();
+    arguments.extend(["--enable-gateway-api", "--gateway-port-range=none"]);
+    let program = env.replica("headgate-0", &arguments);
+    program.until_ready();
+    until_bundle(&env);
+    route(&env, program.webhook());
+    let path = format!(
+        "gateway.networking.k8s.io/v1/namespaces/{}/httproutes",
+        env.namespace()
+    );
+    let send = |route: &Value| {
+        let request = env.request_to("POST", &path, route);
+        request.send(env.api.address())
+    };
+    let good = gateway::route(&env, "HTTPRoute", "good", "edge", "later");
+    send(&good).is(201);
+    let bad = with(
+        gateway::route(&env, "HTTPRoute", "bad", "edge", "web"),
+        |route| {
+            route["spec"]["rules"][0]["matches"] =
+                json!([{ "path": { "type": "RegularExpression", "value": "/(a" } }]);
+        },
+    );
+    let message = denied(send(&bad));
+    assert!(
+        message.contains("spec.rules: the expression \"/(a\" cannot be used"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -247,12 +247,18 @@ impl TestEnv {
     /// The request of [`Self::send_ingress`].
     pub(super) fn request(&self, method: &str, rest: &str, ingress: &Value) -> Request {
         let path = format!(
-            "/apis/networking.k8s.io/v1/namespaces/{}/ingresses{rest}",
+            "networking.k8s.io/v1/namespaces/{}/ingresses{rest}",
             self.namespace()
         );
+        self.request_to(method, &path, ingress)
+    }
+
+    /// A request with this object for a path below `/apis/`.
+    pub(super) fn request_to(&self, method: &str, path: &str, object: &Value) -> Request {
+        let path = format!("/apis/{path}");
         let config: Value = serde_json::from_str(&self.api.kubeconfig()).unwrap();
         let token = config["users"][0]["user"]["token"].as_str().unwrap();
-        let body = self.localize(ingress.clone()).to_string();
+        let body = self.localize(object.clone()).to_string();
         let request = Request::new(method, &path)
             .body(body)
             .over(&Tls::nameless());

@@ -9,7 +9,7 @@ mod limits;
 #[path = "webhook/site.rs"]
 mod site;
 
-use headgate_testkit::{Connection, Request};
+use headgate_testkit::{Connection, Request, Response};
 use serde_json::{Value, json};
 
 use crate::site::{PATH, Site, ingress, review, tls};
@@ -141,6 +141,47 @@ fn other_paths_and_methods_are_refused() {
     );
     let get = site.send(&Request::get(PATH)).is(405);
     assert_eq!(get.field("allow"), Some("POST"));
+}
+
+#[test]
+fn routes_and_policies_are_reviewed_too() {
+    let site = Site::new();
+    let reviewed = |group: &str, version: &str, kind: &str, object: Value| {
+        let mut body = review("CREATE", object);
+        body["request"]["kind"] = json!({ "group": group, "version": version, "kind": kind });
+        site.send(&Request::post("/gateway-api", body.to_string()))
+    };
+    let gateway = "gateway.networking.k8s.io";
+    let named = |name: &str| json!({ "metadata": { "namespace": "ns", "name": name } });
+    let allows = |response: Response| {
+        let body: Value = serde_json::from_slice(&response.is(200).body).unwrap();
+        body["response"]["allowed"] == true
+    };
+    for (group, version, kind) in [
+        (gateway, "v1", "HTTPRoute"),
+        (gateway, "v1", "GRPCRoute"),
+        ("headgate.dev", "v1alpha1", "HeadgatePolicy"),
+    ] {
+        assert!(
+            allows(reviewed(group, version, kind, named("accept"))),
+            "{kind}"
+        );
+        assert!(
+            !allows(reviewed(group, version, kind, named("deny"))),
+            "{kind}"
+        );
+        let mut deleting = named("deny");
+        deleting["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        assert!(allows(reviewed(group, version, kind, deleting)), "{kind}");
+        // Its CRD has allowed it, perhaps one of a later version.
+        let mut later = named("deny");
+        later["spec"] = json!({ "parentRefs": 7, "targetRefs": 7 });
+        assert!(allows(reviewed(group, version, kind, later)), "{kind}");
+    }
+    assert_eq!(
+        reviewed(gateway, "v1", "Gateway", named("accept")).status,
+        500
+    );
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::finding::Finding;
 use crate::findings::{Findings, Source};
 use crate::policies::{self, Policies};
 use crate::snapshot::{Changes, Snapshot};
-use crate::{Judgement, Kind, ObjectRef, Options, Protocol};
+use crate::{Judgement, Kind, Name, ObjectRef, Options, Protocol};
 use crate::{gateway, ingress};
 
 /// A compiled state: the table to serve from, and the state for the next incremental compilation.
@@ -198,6 +198,16 @@ impl Compiled {
         name: Option<&str>,
     ) -> Option<gateway::ServingListener> {
         self.gateway.listener(socket, name)
+    }
+
+    /// Reviews a route of the Gateway API; `None`: none of its parents is served.
+    pub(crate) fn review_route(
+        &self,
+        route: gateway::WrittenRoute<'_>,
+        name: &Name,
+        snapshot: &Snapshot,
+    ) -> Option<Result<(), String>> {
+        self.gateway.review(route, name, snapshot)
     }
 
     /// All findings, sorted.

@@ -2,6 +2,7 @@
 //! so (gateway-api.md).
 
 mod addresses;
+mod admission;
 mod applied;
 mod attach;
 mod backend;
@@ -44,6 +45,7 @@ pub use listening::ServingListener;
 pub use parameters::class_parameters;
 pub use ports::{GatewayPort, PortRecord};
 pub(crate) use references::references;
+pub(crate) use route::WrittenRoute;
 pub(crate) use seniority::Seniority;
 pub use service::{GatewayService, foreign_gateways};
 pub(crate) use state::State;

@@ -25,7 +25,7 @@ pub(crate) mod subject;
 pub(crate) mod upstream;
 mod verdicts;
 
-pub use admission::{Review, review};
+pub(crate) use admission::review;
 pub use class::unserved;
 pub use compiler::IngressStatus;
 pub(crate) use compiler::{Pass, State};

@@ -6,6 +6,7 @@
 
 #![deny(clippy::disallowed_methods)] // no clock, no randomness: see .clippy.toml
 
+mod admission;
 pub mod batch;
 pub mod build;
 mod compiler;
@@ -22,6 +23,7 @@ mod snapshot;
 mod stable_hash;
 mod workload;
 
+pub use admission::{Review, Reviewed, review};
 pub use batch::{Batch, Origin};
 pub use build::certificate::{CertificateError, from_pem as certificate_from_pem};
 pub use build::{EndpointOptions, HttpListeners};
@@ -30,9 +32,9 @@ pub use convert::{Conversion, GatewayTarget, Remark, convert};
 pub use expiry::expiring;
 pub use finding::{Finding, Severity, Subject};
 pub use ingress::{
-    AnnotationJudge, IngressStatus, Judgement, Review, SettingVerdicts, StreamEntry, Verdict,
-    annotations, backend_services, references, review, setting_verdict, setting_verdicts, settings,
-    unresolved_names, unserved,
+    AnnotationJudge, IngressStatus, Judgement, SettingVerdicts, StreamEntry, Verdict, annotations,
+    backend_services, references, setting_verdict, setting_verdicts, settings, unresolved_names,
+    unserved,
 };
 pub use objects::{
     Address, ApiObject, ConfigMap, Definition, DeliveredDefinition, EndpointSlice, Endpoints,

@@ -8,6 +8,7 @@ mod docs;
 mod field;
 mod index;
 mod report;
+mod review;
 mod values;
 
 pub use crd::definition;
@@ -15,6 +16,7 @@ pub use docs::fields_markdown;
 pub(crate) use field::{field_name, json_of, meant};
 pub(crate) use index::{Policies, Touched};
 pub(crate) use report::{Inputs as ReportInputs, report};
+pub(crate) use review::review;
 pub(crate) use values::{NO_VALUES, TargetKind, Values};
 
 #[cfg(test)]

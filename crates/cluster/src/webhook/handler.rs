@@ -7,19 +7,21 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use headgate_compile::Review;
+use headgate_compile::{Name, Review, Reviewed};
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use k8s_openapi::api::networking::v1::Ingress;
 
 use super::body::{BodyError, Memory};
 use super::message::{InvalidReview, ReviewRequest, ReviewResponse, Subject};
-use super::metrics::{Reviewed, WebhookMetrics};
+use super::metrics::{self, WebhookMetrics};
 use super::validator::{Unavailable, Validator};
 
+/// Where Ingresses are reviewed, as in ingress-nginx.
 const PATH: &str = "/networking/v1/ingresses";
+/// Where objects of the Gateway API and HeadgatePolicies are.
+const GATEWAY_PATH: &str = "/gateway-api";
 /// Timeout of the validator. Less than the API server's default of 10 s, which then receives the reason.
 const REVIEW_TIMEOUT: Duration = Duration::from_secs(8);
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -37,7 +39,9 @@ pub(super) struct Handler<V> {
 /// Why the response is not an AdmissionReview.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("no such path; Ingresses are reviewed at {PATH}")]
+    #[error(
+        "no such path; Ingresses are reviewed at {PATH}, objects of the Gateway API at {GATEWAY_PATH}"
+    )]
     WrongPath,
     #[error("method not allowed; only POST is")]
     WrongMethod,
@@ -78,7 +82,7 @@ impl<V: Validator> Handler<V> {
 
     async fn review(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Failure> {
         let start = Instant::now();
-        if request.uri().path() != PATH {
+        if ![PATH, GATEWAY_PATH].contains(&request.uri().path()) {
             return Err(Failure::WrongPath);
         }
         if request.method() != Method::POST {
@@ -91,13 +95,10 @@ impl<V: Validator> Handler<V> {
         let permit = body.permit;
         let ReviewRequest { uid, subject } = request;
         let (denied, warnings) = match subject {
-            Subject::Deletion => (None, Vec::new()),
+            Subject::Unreviewed => (None, Vec::new()),
             Subject::Invalid(reason) => (Some(reason), Vec::new()),
-            Subject::Ingress(ingress) if ingress.metadata.deletion_timestamp.is_some() => {
-                (None, Vec::new())
-            }
-            Subject::Ingress(ingress) => {
-                let review = self.validate(*ingress, start, size).await?;
+            Subject::Object(object) => {
+                let review = self.validate(object, start, size).await?;
                 (review.denied, review.warnings)
             }
         };
@@ -112,25 +113,22 @@ impl<V: Validator> Handler<V> {
 
     async fn validate(
         &self,
-        ingress: Ingress,
+        object: Reviewed,
         start: Instant,
         size: usize,
     ) -> Result<Review, Failure> {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let (namespace, name) = (
-            text(&ingress.metadata.namespace),
-            text(&ingress.metadata.name),
-        );
+        let Name { namespace, name } = object.name();
+        let kind = object.kind();
         let begin = Instant::now();
-        let review = AssertUnwindSafe(self.validator.review(ingress)).catch_unwind();
+        let review = AssertUnwindSafe(self.validator.review(object)).catch_unwind();
         let review = tokio::time::timeout(REVIEW_TIMEOUT, review)
             .await
             .map_err(|_| Failure::TimedOut)?
             .map_err(|_| Failure::Panicked)??;
         if let Some(reason) = &review.denied {
-            tracing::info!(%namespace, %name, %reason, "denied an Ingress");
+            tracing::info!(kind, %namespace, %name, %reason, "denied an object");
         }
-        self.metrics.reviewed(&Reviewed {
+        self.metrics.reviewed(&metrics::Reviewed {
             namespace: &namespace,
             name: &name,
             review: &review,

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
-use k8s_openapi::api::networking::v1::Ingress;
+use headgate_compile::objects::custom::{
+    Delivered, GrpcRouteSpec, HeadgatePolicySpec, HttpRouteSpec, Spec,
+};
+use headgate_compile::{Object, Reviewed};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
-/// Group, version and kind of the reviewed objects.
-const REVIEWED: [&str; 3] = ["networking.k8s.io", "v1", "Ingress"];
 
 /// The request of an AdmissionReview.
 #[derive(Debug)]
@@ -22,10 +23,10 @@ pub(super) struct ReviewRequest {
 /// The reviewed object.
 #[derive(Debug)]
 pub(super) enum Subject {
-    /// The Ingress as it would be stored.
-    Ingress(Box<Ingress>),
-    /// Nothing would be stored.
-    Deletion,
+    /// The object as it would be stored.
+    Object(Reviewed),
+    /// Nothing is reviewed: it is being deleted, or a CRD has fields of a later version.
+    Unreviewed,
     /// It is not a valid Ingress; why.
     Invalid(String),
 }
@@ -37,7 +38,8 @@ pub(super) enum InvalidReview {
     Undecodable(String),
     /// Another version of AdmissionReview, or another kind of object.
     #[error(
-        "the body is not an admission.k8s.io/v1 AdmissionReview of a networking.k8s.io/v1 Ingress"
+        "the body is not an admission.k8s.io/v1 AdmissionReview of a networking.k8s.io/v1 Ingress, a \
+         gateway.networking.k8s.io/v1 HTTPRoute or GRPCRoute, or a headgate.dev/v1alpha1 HeadgatePolicy"
     )]
     Unsupported,
 }
@@ -93,21 +95,57 @@ impl ReviewRequest {
             version,
             kind,
         } = &request.kind;
-        if [&**group, &**version, &**kind] != REVIEWED {
-            return Err(InvalidReview::Unsupported);
-        }
+        let read: fn(&RawValue) -> Subject = match [&**group, &**version, &**kind] {
+            ["networking.k8s.io", "v1", "Ingress"] => ingress,
+            ["gateway.networking.k8s.io", "v1", "HTTPRoute"] => custom::<HttpRouteSpec>,
+            ["gateway.networking.k8s.io", "v1", "GRPCRoute"] => custom::<GrpcRouteSpec>,
+            ["headgate.dev", "v1alpha1", "HeadgatePolicy"] => custom::<HeadgatePolicySpec>,
+            _ => return Err(InvalidReview::Unsupported),
+        };
         let subject = match request.object {
-            _ if request.operation == "DELETE" => Subject::Deletion,
+            _ if request.operation == "DELETE" => Subject::Unreviewed,
             None => Subject::Invalid("the request has no object".into()),
-            Some(object) => match serde_json::from_str(object.get()) {
-                Ok(ingress) => Subject::Ingress(Box::new(ingress)),
-                Err(error) => Subject::Invalid(format!("the object is not an Ingress: {error}")),
-            },
+            Some(object) if is_being_deleted(object) => Subject::Unreviewed,
+            Some(object) => read(object),
         };
         Ok(Self {
             uid: request.uid,
             subject,
         })
+    }
+}
+
+/// Whether an object has a deletion timestamp. It is only updated any more so that it can go.
+fn is_being_deleted(object: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Marked {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Metadata {
+        #[serde(default)]
+        deletion_timestamp: Option<String>,
+    }
+    let marked = serde_json::from_str::<Marked>(object.get());
+    marked.is_ok_and(|marked| marked.metadata.deletion_timestamp.is_some())
+}
+
+fn ingress(object: &RawValue) -> Subject {
+    match serde_json::from_str(object.get()) {
+        Ok(ingress) => Subject::Object(Reviewed::Ingress(Box::new(ingress))),
+        Err(error) => Subject::Invalid(format!("the object is not an Ingress: {error}")),
+    }
+}
+
+/// Its CRD has validated it, perhaps one of a later version, which is not to be refused here.
+fn custom<S: Spec>(object: &RawValue) -> Subject {
+    let read = serde_json::from_str::<Delivered<S>>(object.get());
+    match read.map(Object::from) {
+        Ok(Object::HttpRoute(route)) => Subject::Object(Reviewed::HttpRoute(route)),
+        Ok(Object::GrpcRoute(route)) => Subject::Object(Reviewed::GrpcRoute(route)),
+        Ok(Object::HeadgatePolicy(policy)) => Subject::Object(Reviewed::Policy(policy)),
+        Ok(_) | Err(_) => Subject::Unreviewed,
     }
 }
 

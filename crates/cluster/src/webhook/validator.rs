@@ -1,15 +1,14 @@
-//! The interface of the webhook to the code that reviews Ingresses.
+//! The interface of the webhook to the code that reviews objects.
 
-use headgate_compile::Review;
-use k8s_openapi::api::networking::v1::Ingress;
+use headgate_compile::{Review, Reviewed};
 
-/// Decides whether an Ingress may be stored. Called by many connections at once.
+/// Decides whether an object may be stored. Called by many connections at once.
 pub trait Validator: Send + Sync + 'static {
-    /// Reviews `ingress`. The webhook cancels it after 8 s.
+    /// Reviews `object`. The webhook cancels it after 8 s.
     ///
     /// # Errors
     /// When no review is possible; the API server then follows the webhook's `failurePolicy`.
-    fn review(&self, ingress: Ingress) -> impl Future<Output = Result<Review, Unavailable>> + Send;
+    fn review(&self, object: Reviewed) -> impl Future<Output = Result<Review, Unavailable>> + Send;
 }
 
 /// Why there is no review.

@@ -9,32 +9,31 @@ use std::thread::JoinHandle;
 
 use headgate_cluster::webhook::{Bound, Running, Unavailable, Validator, Webhook, WebhookMetrics};
 use headgate_cluster::webhook_certificate::ServingCertificate;
-use headgate_compile::Review;
+use headgate_compile::{Review, Reviewed};
 use headgate_table::PrivateBytes;
 use headgate_testkit::{Authority, Issued, Request, Response, Tls, wait};
-use k8s_openapi::api::networking::v1::Ingress;
 use prometheus::{Registry, TextEncoder};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 pub(crate) const PATH: &str = "/networking/v1/ingresses";
 
-/// Decides by the name of the Ingress.
+/// Decides by the name of the object.
 struct Scripted {
     reviews: Arc<AtomicUsize>,
     open: watch::Receiver<bool>,
 }
 
 impl Validator for Scripted {
-    async fn review(&self, ingress: Ingress) -> Result<Review, Unavailable> {
+    async fn review(&self, object: Reviewed) -> Result<Review, Unavailable> {
         self.reviews.fetch_add(1, Ordering::SeqCst);
-        let name = ingress.metadata.name.as_deref().unwrap_or_default();
+        let name = object.name().name;
         let mut review = Review {
-            selected: name != "other-class",
+            selected: *name != *"other-class",
             tested: 7,
             ..Review::default()
         };
-        match name {
+        match &*name {
             "deny" => review.denied = Some("deny: no".into()),
             "warn" => review.warnings = vec!["one".into(), "two".into()],
             "unavailable" => return Err(Unavailable::NotReady),
@@ -45,7 +44,7 @@ impl Validator for Scripted {
                 open.wait_for(|open| *open)
                     .await
                     .map_err(|_| Unavailable::Stopping)?;
-                drop(ingress);
+                drop(object);
             }
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod admission;
 mod backend_tls;
 mod backend_traffic;
 mod classes;

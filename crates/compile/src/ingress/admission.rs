@@ -1,4 +1,4 @@
-//! Reviews of the admission webhook: whether an Ingress is allowed (behaviour.md 9.2).
+//! Reviews of Ingresses: whether one is allowed (behaviour.md 9.2).
 //!
 //! A review reads the object, the settings and the Ingresses that share a host with it, in the served state. It compiles no host
 //! and changes nothing, so it costs the same whether or not the Ingress is stored. It reads no Secret or Service: these may be
@@ -22,23 +22,10 @@ use crate::ingress::annotations::full_name;
 use crate::ingress::class::{has_selected_class, is_watched};
 use crate::ingress::inspect::inspect;
 use crate::ingress::parsed::{ParsedIngress, Reading};
-use crate::{Compiled, Name, Options, Snapshot};
-
-/// The result of a review.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Review {
-    /// Why the Ingress is denied; `None` if it is allowed.
-    pub denied: Option<String>,
-    /// Warnings for the author of an allowed Ingress: at most 20 lines of at most 256 bytes.
-    pub warnings: Vec<String>,
-    /// Whether this controller serves its class and namespace; other Ingresses are only inspected.
-    pub selected: bool,
-    /// Number of compared Ingresses, including this one.
-    pub tested: usize,
-}
+use crate::{Compiled, Name, Options, Review, Snapshot};
 
 /// Reviews `ingress` as it would be stored. `compiled` is what `snapshot` was compiled to under `options`. Never fails.
-pub fn review(
+pub(crate) fn review(
     ingress: &Ingress,
     compiled: &Compiled,
     snapshot: &Snapshot,

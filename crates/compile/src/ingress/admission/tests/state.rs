@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::ingress::annotations::DEFAULT_PREFIX;
 use crate::{
     Compiled, Kind, Name, Object, ObjectRef, Options, Review, Snapshot, certificate_from_pem,
-    compile, review,
+    compile,
 };
 
 const UID: &str = "0b1c7a52-6f0e-4c1d-9d5b-2f6f5c0e8a11";
@@ -122,7 +122,7 @@ impl State {
     }
 
     pub(super) fn review(&self, reviewed: &Ingress) -> Review {
-        review(reviewed, &self.compiled, &self.snapshot, &self.options)
+        crate::ingress::review(reviewed, &self.compiled, &self.snapshot, &self.options)
     }
 
     /// The review as text: `ok`, `not selected` or `no: reason`, and a line for each warning.
