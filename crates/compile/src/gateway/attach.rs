@@ -43,22 +43,21 @@ pub(crate) fn parent(reference: &ParentRef, namespace: &str) -> Option<ObjectRef
     })
 }
 
-/// The listeners of `parent` that the route is attached to, of all `listeners` of its Gateway.
+/// The listeners of `parent` that the route is attached to, of all its `listeners` with their indexes among those of its Gateway.
 ///
 /// # Errors
 /// Why there is none: of the listeners that the reference selects, first those that may have the route are chosen, and of
 /// these those that have a hostname of it.
-pub(crate) fn attach(
+pub(crate) fn attach<'l>(
     route: Candidate<'_>,
     reference: &ParentRef,
     parent: &ObjectRef,
-    listeners: &[Listener],
+    listeners: impl Iterator<Item = (usize, &'l Listener)>,
     snapshot: &Snapshot,
 ) -> Result<Vec<Attachment>, Problem> {
     let section = reference.section_name.as_deref();
-    let selected = listeners.iter().enumerate().filter(|(_, listener)| {
-        listener.parent == *parent
-            && section.is_none_or(|section| *listener.name == *section)
+    let selected = listeners.filter(|(_, listener)| {
+        section.is_none_or(|section| *listener.name == *section)
             && reference.port.is_none_or(|port| listener.port == port)
     });
     let selected: Vec<_> = selected.collect();

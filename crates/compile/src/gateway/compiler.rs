@@ -4,6 +4,7 @@
 //! affect, and statuses.
 
 mod applied;
+mod counts;
 mod places;
 mod policies;
 mod shared;
@@ -108,16 +109,8 @@ impl Pass<'_> {
             let gateways = gateways.map(|name| reference(Kind::Gateway, name));
             self.state.recompiled = routes.into_iter().chain(gateways).collect();
         }
-        self.state.uncounted.extend(touched.counted);
         for policy in &touched.policies {
             self.report(policy);
-        }
-    }
-
-    /// Makes the statuses of Gateways that changed, of their ListenerSets, and counts their routes.
-    pub(crate) fn count_all(&mut self) {
-        for name in std::mem::take(&mut self.state.uncounted) {
-            self.count(&name);
         }
     }
 
@@ -156,8 +149,10 @@ impl Pass<'_> {
                 Universe::read(gateway, sets, former.as_ref(), &mut inputs)
             });
         self.universes(former.as_ref(), current.as_ref());
+        self.state.refer(name, former.as_ref(), current.as_ref());
         if let Some(current) = current {
             self.state.gateways.insert(name.clone(), current);
+            self.state.recount(name);
             touched.counted.insert(name.clone());
         }
     }
@@ -308,7 +303,7 @@ impl Pass<'_> {
                 candidate,
                 reference,
                 &parent,
-                &universe.listeners,
+                universe.listeners_of(&parent),
                 self.snapshot,
             ),
         })
@@ -332,11 +327,13 @@ impl Pass<'_> {
             .counted
             .extend(route.parents.iter().map(|parent| parent.gateway.clone()));
         self.state.counts.add(&route);
+        self.state.recount_parents(&route);
         self.state.routes.insert(object.clone(), Arc::new(route));
     }
 
     fn detach(&mut self, object: &ObjectRef, route: &Route, touched: &mut Touched) {
         self.state.counts.remove(route);
+        self.state.recount_parents(route);
         for host in route.hosts.keys() {
             if let Some(routes) = self.state.hosts.get_mut(host) {
                 routes.remove(object);
@@ -390,23 +387,5 @@ impl Pass<'_> {
         let draft = HostDraft::of_routes(name, PathOrder::Specific);
         // Several routes may have the same matches; the most senior serves, and the API asks for no more.
         self.builder.set_host(&host.universe, draft, None, drafts);
-    }
-
-    /// Makes the statuses of a Gateway, with the number of routes of each listener.
-    fn count(&mut self, name: &Name) {
-        let Some(gateway) = self.state.gateways.get(name) else {
-            return;
-        };
-        let counts = self.state.counts.of(name, gateway.listeners.len());
-        let statuses = gateway.sets.iter().map(|set| {
-            let object = reference(Kind::ListenerSet, &set.object.name);
-            (object, status::of_set(gateway, set, &counts))
-        });
-        let own = (
-            reference(Kind::Gateway, name),
-            status::of_gateway(gateway, &counts),
-        );
-        let statuses: Vec<_> = statuses.chain([own]).collect();
-        self.state.statuses.extend(statuses);
     }
 }

@@ -81,13 +81,6 @@ impl Frontend {
     }
 }
 
-/// Whether a Gateway refers to a ConfigMap with authorities of clients.
-pub(super) fn refers_to(gateway: &Custom<GatewaySpec>, map: &Name) -> bool {
-    let frontend = gateway.spec.tls.iter().flat_map(|tls| &tls.frontend);
-    let mut references = frontend.flat_map(|frontend| frontend.references());
-    references.any(|reference| config_map(reference, &gateway.name) == *map)
-}
-
 fn config_map(reference: &ObjectReference, gateway: &Name) -> Name {
     let namespace = reference.namespace.as_deref();
     Name::new(namespace.unwrap_or(&gateway.namespace), &reference.name)

@@ -196,12 +196,15 @@ impl Listener {
         Some((self.port, protocol))
     }
 
+    /// Whether clients may take it for another one of its port, or the reverse: it terminates TLS.
+    pub(super) fn may_overlap(&self) -> bool {
+        self.is_accepted() && self.protocol.is_some_and(Protocol::terminates_tls)
+    }
+
     /// Why a client may use a connection of this listener for requests that are for `other`, or the reverse (RFC 9113 section
     /// 9.1.1).
     pub(crate) fn overlap_with(&self, other: &Self) -> Option<Problem> {
-        let has_tls = |one: &Self| one.protocol.is_some_and(Protocol::terminates_tls);
-        let may = |one: &Self| one.is_accepted() && has_tls(one);
-        if self.port != other.port || !may(self) || !may(other) {
+        if self.port != other.port || !self.may_overlap() || !other.may_overlap() {
             return None;
         }
         let (own, theirs) = (&self.hostname, &other.hostname);

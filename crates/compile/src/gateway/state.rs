@@ -10,6 +10,7 @@ use super::applied::{self, Pool};
 use super::attach::Attachment;
 use super::backend::Origin;
 use super::condition::Problem;
+use super::counts::Counts;
 use super::findings::Reports;
 use super::grants::Grants;
 use super::hostname::Hostname;
@@ -52,8 +53,10 @@ pub(crate) struct State {
     pub(super) counts: Counts,
     /// The routes of each host of each listener.
     pub(super) hosts: BTreeMap<Host, BTreeSet<ObjectRef>>,
-    /// Gateways whose attached routes are to be counted, and their statuses made anew.
-    pub(super) uncounted: BTreeSet<Name>,
+    /// Gateways and ListenerSets whose attached routes are to be counted, and their statuses made anew.
+    pub(super) uncounted: BTreeSet<ObjectRef>,
+    /// Gateways by the Secrets and ConfigMaps that they and their ListenerSets refer to.
+    pub(super) references: HashMap<ObjectRef, BTreeSet<Name>, RandomState>,
     /// The hosts of routes, or the places of listeners, changed in this compilation.
     pub(crate) hosts_changed: bool,
     /// Local ports.
@@ -95,10 +98,6 @@ pub(super) struct Sets {
     gateways: BTreeMap<Name, Name>,
     sets: BTreeMap<Name, BTreeSet<Name>>,
 }
-
-/// The numbers of attached routes by Gateway and the index of the listener.
-#[derive(Default)]
-pub(super) struct Counts(HashMap<Name, Vec<u32>, RandomState>);
 
 /// Services with the routes that refer to them.
 #[derive(Default)]
@@ -220,6 +219,32 @@ impl State {
         self.gateways.contains_key(gateway)
     }
 
+    /// A Gateway refers to other objects than before.
+    pub(super) fn refer(
+        &mut self,
+        gateway: &Name,
+        former: Option<&Universe>,
+        current: Option<&Universe>,
+    ) {
+        for object in former.into_iter().flat_map(Universe::references) {
+            if let Some(gateways) = self.references.get_mut(&object) {
+                gateways.remove(gateway);
+                if gateways.is_empty() {
+                    self.references.remove(&object);
+                }
+            }
+        }
+        for object in current.into_iter().flat_map(Universe::references) {
+            let gateways = self.references.entry(object).or_default();
+            gateways.insert(gateway.clone());
+        }
+    }
+
+    /// The Gateways that refer to a Secret or ConfigMap, or one of whose ListenerSets does.
+    pub(super) fn referring(&self, object: &ObjectRef) -> impl Iterator<Item = &Name> {
+        self.references.get(object).into_iter().flatten()
+    }
+
     /// The Gateways that a route names and that are served.
     pub(crate) fn gateways_of_route(&self, route: &ObjectRef) -> BTreeSet<Name> {
         let parents = self.routes.get(route).into_iter();
@@ -328,7 +353,7 @@ impl Route {
     }
 
     /// The listeners that it is attached to, each once, with their Gateways, if it is accepted.
-    fn listeners(&self) -> BTreeSet<(&Name, usize)> {
+    pub(super) fn listeners(&self) -> BTreeSet<(&Name, usize)> {
         let parents = self.parents.iter();
         let parents = parents.filter(|_| self.compiled.refused.is_none());
         let listeners = parents.flat_map(|parent| {
@@ -336,42 +361,6 @@ impl Route {
             attached.map(|attachment| (&parent.gateway, attachment.listener))
         });
         listeners.collect()
-    }
-}
-
-impl Counts {
-    /// Counts a route that is attached.
-    pub(super) fn add(&mut self, route: &Route) {
-        for (gateway, listener) in route.listeners() {
-            let counts = self.0.entry(gateway.clone()).or_default();
-            if counts.len() <= listener {
-                counts.resize(listener + 1, 0);
-            }
-            if let Some(count) = counts.get_mut(listener) {
-                *count += 1;
-            }
-        }
-    }
-
-    /// Forgets a route that was counted.
-    pub(super) fn remove(&mut self, route: &Route) {
-        for (gateway, listener) in route.listeners() {
-            let counts = self.0.get_mut(gateway);
-            if let Some(count) = counts.and_then(|counts| counts.get_mut(listener)) {
-                *count = count.saturating_sub(1);
-            }
-            let is_unused = |counts: &Vec<u32>| counts.iter().all(|count| *count == 0);
-            if self.0.get(gateway).is_some_and(is_unused) {
-                self.0.remove(gateway);
-            }
-        }
-    }
-
-    /// The numbers of the listeners of a Gateway, of which it has `listeners`.
-    pub(super) fn of(&self, gateway: &Name, listeners: usize) -> Vec<u32> {
-        let mut counts = self.0.get(gateway).cloned().unwrap_or_default();
-        counts.resize(listeners, 0);
-        counts
     }
 }
 

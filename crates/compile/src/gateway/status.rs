@@ -99,10 +99,6 @@ pub(super) fn of_gateway(gateway: &Universe, counts: &[u32]) -> Status {
         .as_ref()
         .map(|problem| Problem::new("Invalid", &*problem.message));
     let programmed = programmed.as_ref().or(addresses.problem.as_ref());
-    let attached = gateway
-        .sets
-        .iter()
-        .filter(|set| set_problem(gateway, set).is_none());
     let mut conditions = vec![
         accepted,
         Condition::unless(ConditionKind::Programmed, programmed),
@@ -119,7 +115,7 @@ pub(super) fn of_gateway(gateway: &Universe, counts: &[u32]) -> Status {
         body: StatusBody::Gateway {
             conditions,
             addresses: addresses.list.clone(),
-            attached_sets: u32::try_from(attached.count()).unwrap_or(u32::MAX),
+            attached_sets: gateway.attached_sets,
             listeners: listeners(own, counts, false),
         },
     }
@@ -138,7 +134,7 @@ fn accepted_by_listeners(good: usize, all: usize) -> Condition {
 }
 
 /// Why a ListenerSet is not attached.
-fn set_problem(gateway: &Universe, set: &ListenerSet) -> Option<Problem> {
+pub(super) fn set_problem(gateway: &Universe, set: &ListenerSet) -> Option<Problem> {
     if set.refused.is_some() {
         return set.refused.clone();
     }

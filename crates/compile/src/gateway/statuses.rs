@@ -27,13 +27,6 @@ impl Statuses {
         self.former.entry(object).or_insert(before);
     }
 
-    /// Sets statuses.
-    pub(super) fn extend(&mut self, statuses: impl IntoIterator<Item = (ObjectRef, Status)>) {
-        for (object, status) in statuses {
-            self.insert(object, status);
-        }
-    }
-
     /// The object has no status of this controller any more.
     pub(super) fn remove(&mut self, object: &ObjectRef) {
         if let Some(before) = self.current.remove(object) {

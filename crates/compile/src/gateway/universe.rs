@@ -1,8 +1,10 @@
 //! One Gateway: its listeners and those of its ListenerSets, and which of them conflict (gateway-api.md 2.3, 5.4).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use headgate_table::Certificate;
 
 use super::compiler::Placement;
@@ -11,8 +13,10 @@ use super::conflicts::Taken;
 use super::frontend::Frontend;
 use super::listener::{self, Inputs, Listener};
 use super::namespaces::NamespaceRule;
+use super::overlaps::Overlaps;
 use super::seniority::Seniority;
 use super::service::service_name;
+use super::status;
 use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec};
 use crate::{Kind, Name, ObjectRef, Protocol, build};
 
@@ -25,6 +29,10 @@ pub(crate) struct Universe {
     pub(crate) sets: Vec<ListenerSet>,
     /// Its own listeners, then those of its ListenerSets.
     pub(crate) listeners: Vec<Listener>,
+    /// The indexes of its ListenerSets, by name.
+    set_indexes: HashMap<Name, usize, RandomState>,
+    /// How many ListenerSets are attached, as its listeners are placed.
+    pub(crate) attached_sets: u32,
     /// The name of its Service.
     pub(crate) service: Name,
     /// Where they are.
@@ -44,6 +52,8 @@ pub(crate) struct ListenerSet {
     pub(crate) object: Arc<Custom<ListenerSetSpec>>,
     /// Why its listeners are not added.
     pub(crate) refused: Option<Problem>,
+    /// The indexes of its listeners.
+    listeners: Range<usize>,
 }
 
 impl Universe {
@@ -78,28 +88,40 @@ impl Universe {
                 );
                 Problem::new("NotAllowed", message)
             });
+            let first = listeners.len();
             if refused.is_none() {
                 add_set(&object, (&mut listeners, &mut taken), &frontend, inputs);
             }
-            ListenerSet { object, refused }
+            ListenerSet {
+                object,
+                refused,
+                listeners: first..listeners.len(),
+            }
         });
-        let sets = sets.collect();
+        let sets: Vec<ListenerSet> = sets.collect();
+        let names = sets.iter().enumerate();
+        let set_indexes = names.map(|(index, set)| (set.object.name.clone(), index));
+        let set_indexes = set_indexes.collect();
         note_overlaps(&mut listeners);
         let client = client(gateway, inputs).transpose();
         let (client, no_client) = match client {
             Ok(client) => (client, None),
             Err(problem) => (None, Some(problem)),
         };
-        Self {
+        let mut universe = Self {
             gateway: gateway.clone(),
             sets,
             listeners,
             service: service_name(gateway, inputs.snapshot),
+            set_indexes,
+            attached_sets: 0,
             placement: Placement::default(),
             frontend,
             client,
             no_client,
-        }
+        };
+        universe.count_sets();
+        universe
     }
 
     /// Whether the labels of namespaces decide what is attached to it.
@@ -126,11 +148,41 @@ impl Universe {
             listener.place = shared.or_else(|| place.cloned()).unwrap_or_default();
         }
         self.placement = placement;
+        self.count_sets();
+    }
+
+    fn count_sets(&mut self) {
+        let attached = self.sets.iter();
+        let attached = attached.filter(|set| status::set_problem(self, set).is_none());
+        self.attached_sets = u32::try_from(attached.count()).unwrap_or(u32::MAX);
+    }
+
+    /// The Secrets and ConfigMaps that it and its ListenerSets refer to.
+    pub(crate) fn references(&self) -> BTreeSet<ObjectRef> {
+        let name = &self.gateway.name;
+        let spec = &self.gateway.spec;
+        let of_sets = self.sets.iter().flat_map(|set| {
+            let listeners = set.object.spec.listeners.iter();
+            listeners.map(|listener| (&set.object.name, listener))
+        });
+        let own = spec.listeners.iter().map(|listener| (name, listener));
+        let certificates = own.chain(of_sets).flat_map(|(parent, listener)| {
+            let tls = listener.tls.iter();
+            let references = tls.flat_map(|tls| &tls.certificate_refs);
+            references.map(move |reference| reference.object(Kind::Secret, parent))
+        });
+        let backend = spec.tls.iter().flat_map(|tls| &tls.backend);
+        let client = backend.flat_map(|tls| &tls.client_certificate_ref);
+        let client = client.map(|reference| reference.object(Kind::Secret, name));
+        let frontend = spec.tls.iter().flat_map(|tls| &tls.frontend);
+        let authorities = frontend.flat_map(|frontend| frontend.references());
+        let authorities = authorities.map(|reference| reference.object(Kind::ConfigMap, name));
+        certificates.chain(client).chain(authorities).collect()
     }
 
     /// The Gateway's own listeners with their indexes, in their order.
     pub(crate) fn own_listeners(&self) -> impl Iterator<Item = (usize, &Listener)> + Clone {
-        self.listeners_of(reference(Kind::Gateway, &self.gateway.name))
+        self.listeners_at(0..self.gateway.spec.listeners.len())
     }
 
     /// The listeners of a ListenerSet with their indexes, in their order.
@@ -138,12 +190,33 @@ impl Universe {
         &self,
         set: &ListenerSet,
     ) -> impl Iterator<Item = (usize, &Listener)> + Clone {
-        self.listeners_of(reference(Kind::ListenerSet, &set.object.name))
+        self.listeners_at(set.listeners.clone())
     }
 
-    fn listeners_of(&self, parent: ObjectRef) -> impl Iterator<Item = (usize, &Listener)> + Clone {
-        let listeners = self.listeners.iter().enumerate();
-        listeners.filter(move |(_, listener)| listener.parent == parent)
+    /// The listeners of the Gateway or of one of its ListenerSets with their indexes, in their order.
+    pub(crate) fn listeners_of(
+        &self,
+        parent: &ObjectRef,
+    ) -> impl Iterator<Item = (usize, &Listener)> + Clone {
+        self.listeners_at(match parent.kind {
+            Kind::ListenerSet => self
+                .set(&parent.name)
+                .map_or(0..0, |set| set.listeners.clone()),
+            _ => 0..self.gateway.spec.listeners.len(),
+        })
+    }
+
+    /// The ListenerSet of this name.
+    pub(crate) fn set(&self, name: &Name) -> Option<&ListenerSet> {
+        self.sets.get(*self.set_indexes.get(name)?)
+    }
+
+    fn listeners_at(
+        &self,
+        indexes: Range<usize>,
+    ) -> impl Iterator<Item = (usize, &Listener)> + Clone {
+        let listeners = self.listeners.get(indexes.clone()).unwrap_or_default();
+        indexes.zip(listeners)
     }
 
     /// The universe of the hosts of a listener.
@@ -189,15 +262,13 @@ fn refuse_conflicts(listeners: &mut [Listener]) {
 }
 
 fn note_overlaps(listeners: &mut [Listener]) {
-    let overlaps = listeners.iter().enumerate().map(|(index, listener)| {
-        let mut others = listeners.iter().enumerate();
-        others.find_map(|(other, one)| {
-            let overlap = (other != index).then(|| listener.overlap_with(one));
-            overlap.flatten()
-        })
+    let overlaps = Overlaps::of(listeners);
+    let found = listeners.iter().enumerate().map(|(index, listener)| {
+        let other = listeners.get(overlaps.first(index, listener)?)?;
+        listener.overlap_with(other)
     });
-    let overlaps: Vec<Option<Problem>> = overlaps.collect();
-    for (listener, overlap) in listeners.iter_mut().zip(overlaps) {
+    let found: Vec<Option<Problem>> = found.collect();
+    for (listener, overlap) in listeners.iter_mut().zip(found) {
         listener.overlap = overlap;
     }
 }

@@ -91,7 +91,7 @@ impl Pass<'_> {
             };
             if gateway.placement != placement {
                 gateway.place(placement);
-                self.state.uncounted.insert(name);
+                self.state.recount(&name);
                 self.state.services_outdated = true;
                 self.state.hosts_changed = true;
             }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::Pass;
-use crate::gateway::frontend;
 use crate::gateway::grants::Grants;
 use crate::gateway::route::KINDS;
 use crate::gateway::service::plain_name;
@@ -120,14 +119,13 @@ impl Pass<'_> {
                 for policy in policies.collect::<Vec<_>>() {
                     self.policy(&policy, touched);
                 }
-                let gateways = self.state.gateways.iter();
-                let users = gateways
-                    .filter(|(_, gateway)| frontend::refers_to(&gateway.gateway, &object.name));
-                touched.gateways.extend(users.map(|(name, _)| name.clone()));
+                let gateways = self.state.referring(object);
+                touched.gateways.extend(gateways.cloned());
                 touched.routes.extend(self.users_of(object));
             }
             Kind::Secret => {
-                touched.gateways.extend(self.users_of_secret(&object.name));
+                let gateways = self.state.referring(object);
+                touched.gateways.extend(gateways.cloned());
                 touched.routes.extend(self.users_of(object));
             }
             Kind::ReferenceGrant => self.users_of_grants(&object.name.namespace, touched),
@@ -187,42 +185,4 @@ impl Pass<'_> {
         let users = self.state.users.get(object);
         users.into_iter().flatten().cloned()
     }
-
-    /// The Gateways with a listener, also of a ListenerSet, that names a Secret.
-    fn users_of_secret(&self, secret: &Name) -> Vec<Name> {
-        let gateways = self.state.gateways.iter();
-        let users = gateways.filter(|(_, gateway)| {
-            let own = uses(&gateway.gateway, secret);
-            own || gateway.sets.iter().any(|set| {
-                let listeners = set.object.spec.listeners.iter();
-                names_secret(listeners, &set.object.name.namespace, secret)
-            })
-        });
-        users.map(|(name, _)| name.clone()).collect()
-    }
-}
-
-fn uses(gateway: &Custom<GatewaySpec>, secret: &Name) -> bool {
-    let own = &gateway.name.namespace;
-    let backend = gateway.spec.tls.iter().flat_map(|tls| &tls.backend);
-    let mut client = backend.flat_map(|tls| &tls.client_certificate_ref);
-    names_secret(gateway.spec.listeners.iter(), own, secret)
-        || client.any(|reference| is_reference_to(reference, own, secret))
-}
-
-fn names_secret<'l>(
-    listeners: impl Iterator<Item = &'l ListenerSpec>,
-    own: &str,
-    secret: &Name,
-) -> bool {
-    let mut references = listeners.flat_map(|listener| {
-        let tls = listener.tls.iter();
-        tls.flat_map(|tls| &tls.certificate_refs)
-    });
-    references.any(|reference| is_reference_to(reference, own, secret))
-}
-
-fn is_reference_to(reference: &ObjectReference, own: &str, name: &Name) -> bool {
-    let namespace = reference.namespace.as_deref().unwrap_or(own);
-    *reference.name == *name.name && *namespace == *name.namespace
 }

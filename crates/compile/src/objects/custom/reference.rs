@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Kind, Name, ObjectRef};
+
 /// A reference to a parent of a route: a listener, or all listeners, of a Gateway or ListenerSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -32,6 +34,17 @@ pub struct ObjectReference {
     pub namespace: Option<String>,
     /// Name of the object.
     pub name: String,
+}
+
+impl ObjectReference {
+    /// The object that it names, of this kind, for a referrer of this name.
+    pub(crate) fn object(&self, kind: Kind, referrer: &Name) -> ObjectRef {
+        let namespace = self.namespace.as_deref().unwrap_or(&referrer.namespace);
+        ObjectRef {
+            kind,
+            name: Name::new(namespace, &self.name),
+        }
+    }
 }
 
 /// A reference to an object in the same namespace.
