@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use headgate_compile::{Compiled, IngressStatus, Name, Object, Options, Snapshot, compile, review};
+use headgate_compile::{
+    Compiled, IngressStatus, Name, Object, Options, Reviewed, Snapshot, compile, review,
+};
 use headgate_table::{Certificate, PrivateBytes, text};
 use headgate_testkit::{Echo, Request, Scenario, manifest};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -372,7 +374,7 @@ fn cve_2025_1974_a_review_is_pure() {
     ] {
         let mut hostile = ingress(&[(name, value)], "/");
         hostile["metadata"]["uid"] = "705ab4f5-6393-11e8-b7cc-42010a800002".into();
-        let hostile: Ingress = serde_json::from_value(hostile).unwrap();
+        let hostile = Reviewed::Ingress(serde_json::from_value(hostile).unwrap());
         let review = review(&hostile, &outcome.compiled, &snapshot, &Options::default());
         assert!(review.denied.is_some(), "{name}");
         assert!(Arc::ptr_eq(&before, outcome.compiled.table()));
@@ -457,7 +459,7 @@ fn cve_2026_24514_a_large_object_is_reviewed() {
     let large = "a".repeat(8 << 20);
     let mut object = ingress(&[("rewrite-target", &large), ("unknown", &large)], "/");
     object["metadata"]["uid"] = "705ab4f5-6393-11e8-b7cc-42010a800002".into();
-    let object: Ingress = serde_json::from_value(object).unwrap();
+    let object = Reviewed::Ingress(serde_json::from_value(object).unwrap());
     let review = review(&object, &outcome.compiled, &snapshot, &Options::default());
     let size: usize = review
         .warnings

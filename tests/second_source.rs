@@ -136,6 +136,7 @@ fn routes(lines: &str, universe: &Universe) -> Vec<RouteDraft<usize>> {
                 target: TargetDraft::Split(SplitDraft::new(backend)),
                 owner: None,
                 field: format!("line {number}").into(),
+                rule: None,
                 names: None,
             }),
         }

@@ -70,6 +70,10 @@ pub(crate) struct Parsed {
 
 /// What the input begins with.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once, and a box would be an allocation for each response"
+)]
 pub(crate) enum Step {
     /// A part of a head.
     Incomplete,

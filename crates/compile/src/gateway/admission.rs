@@ -33,6 +33,7 @@ impl State {
             snapshot,
             grants: &self.grants,
             policies: &self.policies,
+            traffic: &self.traffic,
             origin: &Origin::default(),
             applied: &[],
         });

@@ -163,7 +163,7 @@ impl Caller<'_> {
         let mut first_failure = None;
         let mut now = start;
         if let Some(rate) = self.upstream.resilience.retry_rate {
-            self.state.load.count(rate, start);
+            self.state.window.lock().add(rate, start);
         }
         loop {
             let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
@@ -241,7 +241,7 @@ impl Caller<'_> {
     /// Whether the retry budget allows another attempt of a request that an endpoint may have received.
     fn may_retry(&mut self) -> bool {
         if let Some(rate) = self.upstream.resilience.retry_rate {
-            self.attempts.over_budget = !self.state.load.retry_at(rate, Instant::now());
+            self.attempts.over_budget = !self.state.window.lock().retry(rate, Instant::now());
             return !self.attempts.over_budget;
         }
         if self.retrying.is_none() {

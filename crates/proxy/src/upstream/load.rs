@@ -6,11 +6,8 @@
 
 use std::num::NonZeroU32;
 
-use headgate_table::{RetryBudget, RetryRate};
-use parking_lot::Mutex;
-use tokio::time::Instant;
+use headgate_table::RetryBudget;
 
-use super::retry_window::RetryWindow;
 use crate::sync::Arc;
 
 /// The part of a bound that workers share out without a look at each other.
@@ -20,8 +17,6 @@ const UNCHECKED: usize = 4;
 pub(super) struct Load {
     workers: Box<[WorkerLoad]>,
     retrying: Tally,
-    /// Used only if retries are bounded over a time.
-    window: Mutex<RetryWindow>,
 }
 
 #[derive(Default)]
@@ -60,7 +55,6 @@ impl Load {
         Self {
             workers: (0..workers.max(1)).map(|_| WorkerLoad::default()).collect(),
             retrying: Tally::default(),
-            window: Mutex::default(),
         }
     }
 
@@ -79,16 +73,6 @@ impl Load {
         let active = self.total(|load| &load.active);
         let allowed = budget.allows(self.retrying.count(), active);
         allowed.then(|| self.retrying.add())
-    }
-
-    /// Counts a request at `now` for a bound on retries.
-    pub(super) fn count(&self, rate: RetryRate, now: Instant) {
-        self.window.lock().add(rate, now);
-    }
-
-    /// Counts a retry at `now`, if there may be another one.
-    pub(super) fn retry_at(&self, rate: RetryRate, now: Instant) -> bool {
-        self.window.lock().retry(rate, now)
     }
 
     /// The requests of all workers, and those among them that wait for a new connection.

@@ -26,6 +26,7 @@ pub(super) use view::View;
 use super::affinity;
 use super::health::Health;
 use super::load::Load;
+use super::retry_window::RetryWindow;
 use super::target::Target;
 use super::{CallError, SelectionInput, Upstreams};
 use client_ip::Clients;
@@ -42,6 +43,8 @@ pub(super) struct UpstreamState {
     pub(super) health: Health,
     /// How many requests there are.
     pub(super) load: Load,
+    /// How many there were, if retries are bounded over a time.
+    pub(super) window: Mutex<RetryWindow>,
     /// Second half of the affinity cookies of this upstream.
     pub(super) binding: String,
     /// The last resolution of the upstream's name.
@@ -65,6 +68,7 @@ impl UpstreamState {
                 clients: Clients::default(),
                 health: Health::default(),
                 load: Load::new(workers),
+                window: Mutex::default(),
                 binding: affinity::binding(&upstream.log_name),
                 resolved: ArcSwapOption::empty(),
             })
