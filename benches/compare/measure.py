@@ -1,0 +1,179 @@
+"""The measurements: the cost of a request, latencies at a fixed rate, and memory."""
+
+import contextlib
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from dataclasses import dataclass
+
+import figures
+import load
+import proxies
+import usage
+from workloads import Contestant
+
+# From the first response on every connection until a measurement begins, and from its end to the end of a load that cannot be told.
+SETTLE_SECONDS, SLACK_SECONDS = 0.3, 1.0
+FLOW_SECONDS = 20
+ATTEMPTS = 3
+# One connection a millisecond is opened at a fixed rate; until all are there the rate is lower.
+RAMP_SECONDS = max(load.PACED_CONNECTIONS, 1000) / 1000
+ACTIVE_CONNECTIONS = 1000
+
+
+@dataclass(frozen=True)
+class Rig:
+    """What every measurement needs: the setting, the upstream, and the options of the run."""
+
+    setting: object
+    upstream: object
+    options: object
+
+    def start(self, command):
+        return self.setting.spawn("load", command, self.options.load_cpu, cwd=self.setting.directory)
+
+    def ended(self, process, seconds):
+        """What a load has printed when it has ended; it is stopped after so many seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+        self.setting.stop(process)
+        return (self.setting.directory / "load.stdout").read_text(errors="replace")
+
+
+# === cost ===
+
+
+def cost(rig, contestant, proxy):
+    """CPU time of the proxy for a request, while the load runs: {cpu_us, rate, failures}."""
+    for _ in range(ATTEMPTS):
+        sample = window(rig, contestant, proxy)
+        if sample:
+            return sample
+    raise RuntimeError(f"the load on {contestant.name} ended before the measurement did\n{rig.setting.output('load')}")
+
+
+def window(rig, contestant, proxy):
+    """One try; None if the load ended within it."""
+    source, count = contestant.load, getattr(rig.upstream, contestant.load.counts)
+    seconds = rig.options.seconds * source.stretch
+    begin = count()
+    process = rig.start(source.command(proxy, contestant.path, SETTLE_SECONDS + seconds + SLACK_SECONDS))
+    try:
+        wait_for_flow(rig, contestant, process, lambda: count() - begin)
+        time.sleep(SETTLE_SECONDS)
+        pids = proxy.pids()
+        before = (count(), usage.cpu_seconds(pids), time.monotonic())
+        time.sleep(seconds)
+        after = (count(), usage.cpu_seconds(pids), time.monotonic())
+        if process.poll() is not None:
+            return None
+        if source.interruptible:
+            process.send_signal(signal.SIGINT)
+    finally:
+        output = rig.ended(process, 10)
+    served, used, took = (now - then for now, then in zip(after, before))
+    return {"cpu_us": used * 1e6 / max(served, 1), "rate": served / took, "failures": failures(source, output, rig)}
+
+
+def wait_for_flow(rig, contestant, process, served):
+    """Waits until there was time for a response on every connection."""
+    deadline = time.monotonic() + FLOW_SECONDS
+    while served() < 2 * contestant.load.under_way:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{contestant.name} does not serve {contestant.path}\n{rig.setting.output('load')}")
+        time.sleep(0.02)
+
+
+def failures(source, output, rig):
+    try:
+        return source.failures(output)
+    except (ValueError, TypeError) as error:
+        raise RuntimeError(f"the load did not end as it should\n{rig.setting.output('load')}") from error
+
+
+# === latency ===
+
+
+def latency(rig, contestant, proxy, rate):
+    """Latencies at this rate: {p50_ms, p99_ms, p999_ms, rate, failures}."""
+    log = rig.setting.directory / "load.log"
+    log.unlink(missing_ok=True)
+    seconds = RAMP_SECONDS + rig.options.latency_seconds
+    process = rig.start(contestant.load.paced(proxy, contestant.path, seconds, rate, log))
+    output = rig.ended(process, 2 * seconds + 10)
+    if not log.exists():
+        raise RuntimeError(f"no latencies of {contestant.name}\n{output}{rig.setting.output('load')}")
+    return figures.latencies(load.log_rows(log.read_text()), RAMP_SECONDS, rig.options.latency_seconds)
+
+
+def half_of_saturation(samples):
+    """Half of what the slowest of these serves in a closed loop, at its best. `samples`: those of each."""
+    return min(max(sample["rate"] for sample in of_one) for of_one in samples) / 2
+
+
+# === memory ===
+
+
+def memory(rig, name):
+    """Bytes of a fresh process at rest, then for each idle and each active connection: {rest, idle, idle_tls, active}."""
+    found = {}
+    for kind, busy in {"idle": idle, "idle_tls": idle_tls, "active": active}.items():
+        proxy = proxies.start(name, rig.setting, rig.options)
+        try:
+            rest = settled(proxy, 1)
+            found["rest"] = min(rest, found.get("rest", rest))
+            with busy(rig, proxy) as count:
+                found[kind] = max(settled(proxy, 2) - rest, 0) / count
+        finally:
+            rig.setting.stop(proxy.process)
+    return found
+
+
+def settled(proxy, seconds):
+    """The least memory within so many seconds: what is only given back a little later does not count."""
+    pids, readings, end = proxy.pids(), [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.1)
+        readings.append(usage.memory_bytes(pids))
+    return min(readings)
+
+
+def idle(rig, proxy):
+    return open_connections(proxy.http, rig.options.idle_connections, None)
+
+
+def idle_tls(rig, proxy):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return open_connections(proxy.https, rig.options.idle_connections, context)
+
+
+@contextlib.contextmanager
+def open_connections(port, count, context):
+    """Kept-alive connections, each of which has had one response."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            stream = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            if context:
+                stream = stack.enter_context(context.wrap_socket(stream, server_hostname="localhost"))
+            stream.sendall(b"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            response = stream.recv(65536)
+            if not response.startswith(b"HTTP/1.1 200 "):
+                raise RuntimeError(f"an idle connection: {response[:100]!r}")
+        yield count
+
+
+@contextlib.contextmanager
+def active(rig, proxy):
+    """Connections that send one request after the other."""
+    source = load.Http1(connections=ACTIVE_CONNECTIONS)
+    begin = rig.upstream.requests()
+    process = rig.start(source.command(proxy, "/small", 0))
+    try:
+        wait_for_flow(rig, Contestant(proxy.name, proxy.name, "/small", source), process, lambda: rig.upstream.requests() - begin)
+        yield ACTIVE_CONNECTIONS
+        process.send_signal(signal.SIGINT)
+    finally:
+        rig.ended(process, 10)
