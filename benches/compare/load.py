@@ -12,8 +12,9 @@ from pathlib import Path
 
 
 HERE = Path(__file__).resolve().parent
-# Connections at a fixed rate. h2load's clock ticks every 10 ms: with fewer, requests would be due in bursts.
-PACED_CONNECTIONS = 256
+# At a fixed rate, requests a second on each connection, and the most connections. h2load's clock ticks every 10 ms, so that on
+# few connections requests would be due in bursts; on many, opening them would be a burst.
+PACE, PACED_CONNECTIONS = 20, 256
 # The longest any load runs by itself, in seconds, should its end not be asked for.
 LIMIT_SECONDS = 120
 
@@ -48,7 +49,7 @@ class Http1:
 
     def paced(self, proxy, path, seconds, rate, log):
         body = ["--data", "files/1m"] if self.upload else []
-        return at_rate(["--h1", *body], max(self.connections, PACED_CONNECTIONS), self.headers, proxy.url(path, self.tls), seconds, rate, log)
+        return at_rate(["--h1", *body], self.connections, self.headers, proxy.url(path, self.tls), seconds, rate, log)
 
     @property
     def under_way(self):
@@ -77,7 +78,7 @@ class Http2:
 
     def paced(self, proxy, path, seconds, rate, log):
         options = ["--max-concurrent-streams", self.streams, *self.arguments()]
-        return at_rate(options, max(self.connections, PACED_CONNECTIONS), (), proxy.url(path, True), seconds, rate, log)
+        return at_rate(options, self.connections, (), proxy.url(path, True), seconds, rate, log)
 
     def arguments(self):
         return ["--data", "grpc-request", *fields(("content-type: application/grpc", "te: trailers"))] if self.grpc else []
@@ -135,9 +136,10 @@ class Messages:
 
 
 def at_rate(options, connections, headers, url, seconds, rate, log):
-    """h2load at a fixed rate. One connection is opened every millisecond, so that their clocks do not tick together."""
-    return ["h2load", "--threads", 1, "--clients", connections, "--requests", max(connections, int(rate * seconds)),
-            "--rate", 1, "--rate-period", "1ms", "--rps", f"{rate / connections:.3f}", "--log-file", log,
+    """h2load at a fixed rate. Connections are opened one by one, so that their clocks do not tick together."""
+    clients = min(max(8, int(rate / PACE)), max(connections, PACED_CONNECTIONS))
+    return ["h2load", "--threads", 1, "--clients", clients, "--requests", max(clients, int(rate * seconds)),
+            "--rate", 1, "--rate-period", f"{max(1, int(1000 / rate))}ms", "--rps", f"{rate / clients:.3f}", "--log-file", log,
             *options, *fields(headers), url]
 
 

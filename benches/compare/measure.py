@@ -12,14 +12,13 @@ import figures
 import load
 import proxies
 import usage
-from workloads import Contestant
 
-# From the first response on every connection until a measurement begins, and from its end to the end of a load that cannot be told.
+# From the first response on every connection until a measurement begins; and what a load that ends by itself runs longer.
 SETTLE_SECONDS, SLACK_SECONDS = 0.3, 1.0
 FLOW_SECONDS = 20
 ATTEMPTS = 3
-# One connection a millisecond is opened at a fixed rate; until all are there the rate is lower.
-RAMP_SECONDS = max(load.PACED_CONNECTIONS, 1000) / 1000
+# At a fixed rate, until all connections are open: a thousand, one a millisecond.
+RAMP_SECONDS = 1.1
 ACTIVE_CONNECTIONS = 1000
 
 
@@ -47,21 +46,23 @@ class Rig:
 
 def cost(rig, contestant, proxy):
     """CPU time of the proxy for a request, while the load runs: {cpu_us, rate, failures}."""
-    for _ in range(ATTEMPTS):
-        sample = window(rig, contestant, proxy)
+    for attempt in range(ATTEMPTS):
+        # On a busy machine connecting takes longer than the slack.
+        sample = window(rig, contestant, proxy, SLACK_SECONDS * 2**attempt)
         if sample:
             return sample
-    raise RuntimeError(f"the load on {contestant.name} ended before the measurement did\n{rig.setting.output('load')}")
+    raise RuntimeError(f"the load on {contestant.name}, or one of its processes, ended or stood still while it was measured\n{rig.setting.output('load')}")
 
 
-def window(rig, contestant, proxy):
-    """One try; None if the load ended within it."""
+def window(rig, contestant, proxy, slack):
+    """One try; None if the load, or a process of the proxy, ended before or within it, or nothing was served."""
     source, count = contestant.load, getattr(rig.upstream, contestant.load.counts)
     seconds = rig.options.seconds * source.stretch
     begin = count()
-    process = rig.start(source.command(proxy, contestant.path, SETTLE_SECONDS + seconds + SLACK_SECONDS))
+    process = rig.start(source.command(proxy, contestant.path, SETTLE_SECONDS + seconds + slack))
     try:
-        wait_for_flow(rig, contestant, process, lambda: count() - begin)
+        if not flows(contestant.load, process, lambda: count() - begin):
+            return None
         time.sleep(SETTLE_SECONDS)
         pids = proxy.pids()
         before = (count(), usage.cpu_seconds(pids), time.monotonic())
@@ -71,19 +72,24 @@ def window(rig, contestant, proxy):
             return None
         if source.interruptible:
             process.send_signal(signal.SIGINT)
+    except usage.Ended:
+        return None
     finally:
         output = rig.ended(process, 10)
     served, used, took = (now - then for now, then in zip(after, before))
-    return {"cpu_us": used * 1e6 / max(served, 1), "rate": served / took, "failures": failures(source, output, rig)}
+    if served < 1:
+        return None
+    return {"cpu_us": used * 1e6 / served, "rate": served / took, "failures": failures(source, output, rig)}
 
 
-def wait_for_flow(rig, contestant, process, served):
-    """Waits until there was time for a response on every connection."""
+def flows(source, process, served):
+    """Waits until there was time for a response on every connection; whether there were so many."""
     deadline = time.monotonic() + FLOW_SECONDS
-    while served() < 2 * contestant.load.under_way:
+    while served() < 2 * source.under_way:
         if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{contestant.name} does not serve {contestant.path}\n{rig.setting.output('load')}")
+            return False
         time.sleep(0.02)
+    return True
 
 
 def failures(source, output, rig):
@@ -172,7 +178,8 @@ def active(rig, proxy):
     begin = rig.upstream.requests()
     process = rig.start(source.command(proxy, "/small", 0))
     try:
-        wait_for_flow(rig, Contestant(proxy.name, proxy.name, "/small", source), process, lambda: rig.upstream.requests() - begin)
+        if not flows(source, process, lambda: rig.upstream.requests() - begin):
+            raise RuntimeError(f"{proxy.name} does not serve {source.connections} connections\n{rig.setting.output('load')}")
         yield ACTIVE_CONNECTIONS
         process.send_signal(signal.SIGINT)
     finally:

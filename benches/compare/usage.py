@@ -8,6 +8,10 @@ from pathlib import Path
 SCHEDULED = 2
 
 
+class Ended(RuntimeError):
+    """A process ended while it was measured: nothing can be said of what it has used."""
+
+
 def tree(pid):
     """A process and its descendants."""
     parents = {}
@@ -27,12 +31,18 @@ def tree(pid):
 
 def cpu_seconds(pids):
     """User and system time of these processes, in seconds."""
-    return sum(time.clock_gettime(~pid << 3 | SCHEDULED) for pid in pids)
+    try:
+        return sum(time.clock_gettime(~pid << 3 | SCHEDULED) for pid in pids)
+    except OSError as error:
+        raise Ended(f"one of the processes {pids} has ended") from error
 
 
 def memory_bytes(pids):
     """Memory of these processes; of pages that several share, each has its part (PSS). Without buffers of sockets."""
-    return sum(proportional(Path(f"/proc/{pid}/smaps_rollup").read_text()) for pid in pids)
+    try:
+        return sum(proportional(Path(f"/proc/{pid}/smaps_rollup").read_text()) for pid in pids)
+    except OSError as error:
+        raise Ended(f"one of the processes {pids} has ended") from error
 
 
 def proportional(rollup):

@@ -56,10 +56,11 @@ def test_rows_of_a_log_are_in_the_order_of_sending():
     assert rows == [load.Row(1.0, 503, 0.25), load.Row(2.0, 200, 1.5)]
 
 
-def test_the_rate_is_shared_by_the_connections():
-    command = load.at_rate([], 256, (), "http://localhost:1/small", 2, 12_800, "log")
-    assert command[command.index("--rps") + 1] == "50.000"
-    assert command[command.index("--requests") + 1] == 25_600
+@pytest.mark.parametrize("rate, clients, rps, period", [(12_800, 256, "50.000", "1ms"), (400, 20, "20.000", "2ms"), (40, 8, "5.000", "25ms")])
+def test_the_rate_is_shared_by_the_connections(rate, clients, rps, period):
+    command = load.at_rate([], 64, (), "http://localhost:1/small", 2, rate, "log")
+    options = dict(zip(command, command[1:]))
+    assert (options["--clients"], options["--rps"], options["--rate-period"], options["--requests"]) == (clients, rps, period, 2 * rate)
 
 
 def test_percentiles_are_of_the_window_after_the_ramp():
