@@ -493,11 +493,11 @@ fn without_permissions_ingresses_are_served_and_the_missing_ones_are_named() {
 fn the_roles_for_the_gateway_api_are_sufficient_and_minimal() {
     let flags = [ENABLED, OWN_PORTS].map(str::to_owned);
     // Those for the Services of Gateways are used in crates/cluster/tests/gateway_services.rs, and like those for Headgate's own
-    // kinds in a real cluster (tests/conformance).
+    // kinds and experimental ones in a real cluster (tests/conformance).
     super::permissions::check_roles_except(
         |_| flags.to_vec(),
         |grant| {
-            grant.group == "headgate.dev"
+            ["headgate.dev", "gateway.networking.x-k8s.io"].contains(&&*grant.group)
                 || matches!(
                     &*grant.resource,
                     "services" | "endpointslices" | "configmaps"
