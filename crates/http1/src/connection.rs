@@ -91,6 +91,12 @@ impl<S, B> Connection<S, B> {
         }
     }
 
+    /// Whether it may serve another request, by what was sent and read: the last response was read to its end, nothing followed it,
+    /// and neither side closes.
+    pub fn is_reusable(&self) -> bool {
+        self.keep && self.is_end() && self.is_sent() && self.input.is_empty()
+    }
+
     /// Gives up memory, for a connection that waits for its next request.
     pub fn rest(&mut self) {
         self.input.rest();
@@ -103,16 +109,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
-    /// Whether it can serve a request: the last response was read to its end, neither side closes, and the endpoint has sent
-    /// nothing since, as far as is known without waiting. No task is woken by the connection afterwards.
+    /// Whether it can serve a request now: it is [reusable](Connection::is_reusable), and the endpoint has sent nothing and not
+    /// closed it, as far as is known without waiting. No task is woken by the connection afterwards.
     pub fn is_usable(&mut self) -> bool {
         let mut byte = [0];
         let mut unexpected = ReadBuf::new(&mut byte);
         let mut cx = Context::from_waker(Waker::noop());
-        self.keep = self.keep
-            && self.is_end()
-            && self.is_sent()
-            && self.input.is_empty()
+        self.keep = self.is_reusable()
             && Pin::new(&mut self.io)
                 .poll_read(&mut cx, &mut unexpected)
                 .is_pending();

@@ -120,16 +120,40 @@ impl RequestHead<'_> {
 
 /// Appends a field, its name in title case.
 pub(crate) fn write_field(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(name.as_str().as_bytes());
-    let mut starts_word = true;
-    for byte in out.get_mut(start..).unwrap_or_default() {
-        if starts_word {
-            byte.make_ascii_uppercase();
-        }
-        starts_word = *byte == b'-';
-    }
+    title_case(name.as_str().as_bytes(), out);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value.as_bytes());
     out.extend_from_slice(b"\r\n");
+}
+
+/// Appends `name` with a capital at its start and after each hyphen.
+fn title_case(name: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(name);
+    let mut begins_word = true;
+    for byte in out.get_mut(start..).unwrap_or_default() {
+        if begins_word {
+            byte.make_ascii_uppercase();
+        }
+        begins_word = *byte == b'-';
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_begin_with_capitals() {
+        for (name, cased) in [
+            ("host", "Host"),
+            ("x-forwarded-for", "X-Forwarded-For"),
+            ("-x--y-", "-X--Y-"),
+            ("x_y1-2z", "X_y1-2z"),
+        ] {
+            let mut out = Vec::new();
+            title_case(name.as_bytes(), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), cased);
+        }
+    }
 }

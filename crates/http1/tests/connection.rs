@@ -178,6 +178,18 @@ fn a_connection_is_kept_only_while_the_endpoint_is_silent() {
     }
 }
 
+#[test]
+fn interim_responses_without_end_leave_time_for_deadlines() {
+    let endless = Script {
+        repeats: true,
+        ..Script::default()
+    };
+    let sends = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+    let (mut connection, head) = posted(sends, endless, Fed::default());
+    assert!(head.is_none());
+    assert!(once(|cx| connection.poll_head(cx)).is_none());
+}
+
 #[tokio::test]
 async fn after_a_switch_the_connection_is_a_stream() {
     let switch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nhello";

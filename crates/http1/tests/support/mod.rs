@@ -15,6 +15,8 @@ pub(crate) struct Script {
     pub(crate) sent: usize,
     /// Bytes of a piece; 0: all.
     pub(crate) piece: usize,
+    /// After the last byte, it begins again.
+    pub(crate) repeats: bool,
     /// After the last byte, the stream ends.
     pub(crate) ends: bool,
     /// Most bytes of a write; 0: all.
@@ -34,6 +36,9 @@ impl AsyncRead for Script {
         self.reader = Some(cx.waker().clone());
         if self.written.lock().unwrap().is_empty() {
             return Poll::Pending;
+        }
+        if self.repeats && self.sent == self.sends.len() {
+            self.sent = 0;
         }
         let rest = &self.sends[self.sent..];
         if rest.is_empty() && !self.ends {
