@@ -92,6 +92,11 @@ impl Connection {
         }
     }
 
+    /// See [`headgate_http1::Connection::is_reusable`].
+    pub(super) fn is_reusable(&self) -> bool {
+        self.wire.borrow().is_reusable()
+    }
+
     /// See [`headgate_http1::Connection::is_usable`].
     pub(super) fn is_usable(&self) -> bool {
         self.wire.borrow_mut().is_usable()

@@ -116,7 +116,9 @@ impl Pools {
     fn keep(&self, mut connection: Box<Http1>, limits: &PoolSettings, now: Instant) {
         connection.used = now;
         connection.timer.rest();
-        if limits.idle == 0 || !connection.is_usable(limits, now) {
+        // Whether the endpoint closes it is looked at when it is taken.
+        let is_reusable = connection.connection.is_reusable();
+        if limits.idle == 0 || !is_reusable || !connection.is_within(limits, now) {
             return;
         }
         connection.connection.rest();
@@ -235,31 +237,30 @@ impl Lease {
         }
     }
 
-    /// Gives the connection back after a response that was read to its end.
-    pub(super) fn give_back(self, upstreams: &Rc<Upstreams>) {
+    /// Gives the connection back `now`, after a response that was read to its end.
+    pub(super) fn give_back(self, upstreams: &Rc<Upstreams>, now: Instant) {
         let Self::Http1(mut kept) = self else {
             return;
         };
         upstreams.ensure_sweeper();
         if kept.connection.is_sent() {
-            return upstreams.keep(kept);
+            return upstreams.keep(kept, now);
         }
         // The rest of the request body may still be on its way, but it is not waited for beyond a sweep.
         let upstreams = upstreams.clone();
         tokio::task::spawn_local(async move {
             let sent = tokio::time::timeout(SWEEP, kept.connection.sent()).await;
             if sent.is_ok() {
-                upstreams.keep(kept);
+                upstreams.keep(kept, Instant::now());
             }
         });
     }
 }
 
 impl Upstreams {
-    fn keep(&self, connection: Box<Http1>) {
+    fn keep(&self, connection: Box<Http1>, now: Instant) {
         let table = self.table.get();
-        self.pools
-            .keep(connection, &table.settings.pool, Instant::now());
+        self.pools.keep(connection, &table.settings.pool, now);
     }
 
     /// Starts the task that sweeps the pools, unless it runs. It ends with the worker.
@@ -288,10 +289,13 @@ impl Upstreams {
 
 impl Http1 {
     fn is_usable(&self, limits: &PoolSettings, now: Instant) -> bool {
+        self.is_within(limits, now) && self.connection.is_usable()
+    }
+
+    fn is_within(&self, limits: &PoolSettings, now: Instant) -> bool {
         self.requests < limits.requests
             && now.saturating_duration_since(self.used) < limits.idle_timeout
             && now.saturating_duration_since(self.opened) < limits.age
-            && self.connection.is_usable()
     }
 }
 

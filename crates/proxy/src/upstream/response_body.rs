@@ -315,7 +315,8 @@ impl Completion {
     }
 
     fn finish(self) {
-        let elapsed = self.start.elapsed();
+        let now = Instant::now();
+        let elapsed = now.duration_since(self.start);
         self.progress.response.set(Some(elapsed));
         if let Some((upstream, endpoint)) = self.scored
             && let Some(state) = upstream.slot.get::<UpstreamState>()
@@ -323,7 +324,7 @@ impl Completion {
             state.score(endpoint, elapsed.as_secs_f64());
         }
         if self.reusable {
-            self.lease.give_back(&self.upstreams);
+            self.lease.give_back(&self.upstreams, now);
         }
     }
 }

@@ -34,21 +34,15 @@ impl Caller<'_> {
                 Some(lease) => lease,
                 None => self.fresh(key.clone()).await?,
             };
-            self.attempts.note(|attempt| {
-                attempt.connect = Some(if was_kept {
-                    Duration::ZERO
-                } else {
-                    start.elapsed()
-                })
-            });
-            let failure = match self
-                .send(
-                    &mut lease,
-                    outgoing,
-                    retries.may_resend() || (was_kept && retries.may_reconnect()),
-                )
-                .await
-            {
+            // A kept connection takes no time, not even that of a look at the clock.
+            let now = match was_kept {
+                true => start,
+                false => Instant::now(),
+            };
+            self.attempts
+                .note(|attempt| attempt.connect = Some(now.duration_since(start)));
+            let copied = retries.may_resend() || (was_kept && retries.may_reconnect());
+            let failure = match self.send(&mut lease, outgoing, (copied, now)).await {
                 Ok(response) => return Ok((lease, response)),
                 Err(failure) => failure,
             };
@@ -109,14 +103,13 @@ impl Caller<'_> {
             .note(|attempt| attempt.span = Some(Box::new(own)));
     }
 
-    /// Sends the request. `copied`: keeps a copy for another attempt, if the connection would keep the head.
+    /// Sends the request `now`. `copied`: keeps a copy for another attempt, if the connection would keep the head.
     async fn send(
         &mut self,
         lease: &mut Lease,
         outgoing: &mut Outgoing,
-        copied: bool,
+        (copied, start): (bool, Instant),
     ) -> Result<Answer, Failure> {
-        let start = Instant::now();
         let gone = || Failure {
             cause: None,
             ..Failure::before(CallError::Broken)
