@@ -1,6 +1,7 @@
 //! What the requests of one connection share, and how a request gets its response.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,9 +143,8 @@ pub(super) async fn respond<H: Handler, T: Track>(
         Some(fault) => (session.refusal(fault), true),
         None => {
             // Boxed: hyper moves the future of a service several times, and keeps its room while a connection is idle.
-            let handled = AssertUnwindSafe(Box::pin(handler.handle(downstream, request)))
-                .catch_unwind()
-                .await;
+            let handled = boxed(|| handler.handle(downstream, request));
+            let handled = AssertUnwindSafe(handled).catch_unwind().await;
             let broken = handled.is_err();
             (handled.unwrap_or_else(|_| session.panicked()), broken)
         }
@@ -155,6 +155,12 @@ pub(super) async fn respond<H: Handler, T: Track>(
     track.responded(&mut response, broken);
     let gate = Gate::new(session.buffers.clone());
     Ok(response.map(|body| Tracked::new(body, (gate, track))))
+}
+
+/// The future that `make` makes, in a box. [`Box::pin`] would copy the room for all of its states there, some kilobytes.
+fn boxed<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    let room = Box::new_uninit();
+    Box::into_pin(Box::write(room, make()))
 }
 
 /// Makes `response` the last of an HTTP/1 connection.
@@ -172,6 +178,17 @@ pub(super) fn jittered(age: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Bytes of what `handle` returns.
+    fn size<'d, F>(_: impl FnOnce(&'d Rc<Downstream>, Request<Incoming>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_future_of_a_request_is_small() {
+        let size = size(crate::pipeline::handle);
+        assert!(size <= 10 << 10, "{size} bytes: box what is rare");
+    }
 
     #[test]
     fn jitter_is_a_tenth_either_way() {
