@@ -1,8 +1,9 @@
 //! Header fields whose names nginx calls invalid: it drops them before anything reads the request.
 
 use headgate_table::Settings;
-use http::{HeaderMap, HeaderName};
-use smallvec::SmallVec;
+use http::HeaderMap;
+
+use super::spoofable_headers::remove_those;
 
 /// Removes the fields whose names have other characters than letters, digits and hyphens, unless the settings
 /// `ignore-invalid-headers` and `enable-underscores-in-headers` let them pass (behaviour.md 3.1).
@@ -15,19 +16,14 @@ pub(super) fn remove(headers: &mut HeaderMap, settings: &Settings) {
             || *byte == b'-'
             || (*byte == b'_' && settings.underscores_in_headers)
     };
-    let invalid: SmallVec<[HeaderName; 4]> = headers
-        .keys()
-        .filter(|name| !name.as_str().as_bytes().iter().all(is_valid))
-        .cloned()
-        .collect();
-    for name in invalid {
-        headers.remove(name);
-    }
+    remove_those(headers, |name| {
+        !name.as_str().as_bytes().iter().all(is_valid)
+    });
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
 
     use super::*;
 

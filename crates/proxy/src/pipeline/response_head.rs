@@ -3,8 +3,8 @@
 use headgate_table::{Forwarding, Script, Settings};
 use http::header::SERVER;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
-use smallvec::SmallVec;
 
+use super::spoofable_headers::remove_those;
 use super::{hop_by_hop, replace};
 
 const X_PAD: HeaderName = HeaderName::from_static("x-pad");
@@ -24,15 +24,13 @@ pub(super) fn filter<B>(
     if !switches {
         hop_by_hop::remove(headers);
     }
-    let internal: SmallVec<[HeaderName; 2]> = headers
-        .keys()
-        .filter(|name| name.as_str().starts_with("x-accel-") || **name == X_PAD)
-        .cloned()
-        .collect();
     let own = script.and_then(|script| script.hidden_fields.as_deref());
     let passed = script.map_or(&[][..], |script| &script.passed_fields);
-    let internal = internal.iter().filter(|name| !passed.contains(name));
-    for name in internal.chain(own.unwrap_or(&settings.hidden_headers)) {
+    remove_those(headers, |name| {
+        let is_internal = name.as_str().starts_with("x-accel-") || *name == X_PAD;
+        is_internal && !passed.contains(name)
+    });
+    for name in own.unwrap_or(&settings.hidden_headers) {
         headers.remove(name);
     }
     server(headers, settings, passed.contains(&SERVER));

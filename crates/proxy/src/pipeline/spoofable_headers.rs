@@ -6,12 +6,16 @@ use smallvec::SmallVec;
 
 /// Removes fields that upstreams trust the proxy for, and other spellings of them (behaviour.md 3.1).
 pub(super) fn remove(headers: &mut HeaderMap, settings: &Settings) {
-    let spoofable: SmallVec<[HeaderName; 4]> = headers
-        .keys()
-        .filter(|name| is_spoofable(name, settings))
-        .cloned()
-        .collect();
-    for name in spoofable {
+    remove_those(headers, |name| is_spoofable(name, settings));
+}
+
+/// Removes the fields whose names are `unwanted`, which is rarely any.
+pub(super) fn remove_those(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    if !headers.keys().any(&unwanted) {
+        return;
+    }
+    let names = headers.keys().filter(|name| unwanted(name)).cloned();
+    for name in names.collect::<SmallVec<[HeaderName; 4]>>() {
         headers.remove(name);
     }
 }

@@ -225,7 +225,17 @@ fn appended(list: &HeaderValue, context: &Context<'_>) -> Option<HeaderValue> {
 }
 
 pub(super) fn address(address: IpAddr) -> Option<HeaderValue> {
-    // The longest address is an IPv6 one with 39 characters.
+    if let IpAddr::V4(v4) = address {
+        // A third of the time of the general way, for what nearly every request needs.
+        let mut text = SmallVec::<[u8; 16]>::new();
+        for octet in v4.octets() {
+            text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+            text.push(b'.');
+        }
+        text.pop();
+        return HeaderValue::from_bytes(&text).ok();
+    }
+    // The longest one has 39 characters.
     let mut text = [0_u8; 48];
     let mut rest = text.as_mut_slice();
     write!(rest, "{address}").ok()?;

@@ -222,13 +222,15 @@ pub(crate) fn generated_id(settings: &Settings) -> Option<HeaderValue> {
 
 /// 32 hexadecimal digits.
 fn random_id(number: u128) -> Option<HeaderValue> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [b'0'; 32];
-    for (at, byte) in text.iter_mut().enumerate() {
-        let digit = (number >> (4 * (31 - at))) & 0xf;
-        *byte = DIGITS.get(digit as usize).copied().unwrap_or(b'0');
+    let digit = |value: u8| match value {
+        0..10 => b'0' + value,
+        _ => b'a' - 10 + value,
+    };
+    let mut text = [[0; 2]; 16];
+    for (digits, byte) in text.iter_mut().zip(number.to_be_bytes()) {
+        *digits = [digit(byte >> 4), digit(byte & 0xf)];
     }
-    HeaderValue::from_bytes(&text).ok()
+    HeaderValue::from_bytes(text.as_flattened()).ok()
 }
 
 #[cfg(test)]

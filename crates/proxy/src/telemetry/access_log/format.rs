@@ -164,11 +164,7 @@ impl Room {
     fn escape(&mut self, out: &mut Vec<u8>, text: &[u8]) {
         let mut rest = text;
         while !rest.is_empty() && !self.cut {
-            let plain = rest
-                .iter()
-                .position(|byte| needs_escape(*byte))
-                .unwrap_or(rest.len());
-            let (run, after) = rest.split_at(plain);
+            let (run, after) = rest.split_at(plain(rest));
             self.append(out, run);
             let Some((byte, after)) = after.split_first() else {
                 return;
@@ -203,6 +199,22 @@ impl Room {
             self.cut = true;
         }
     }
+}
+
+/// How many bytes `text` begins with that need no escape.
+fn plain(text: &[u8]) -> usize {
+    const BLOCK: usize = 16;
+    // Without a branch for each byte, a block is a few instructions of the processor.
+    let is_plain = |block: &&[u8; BLOCK]| {
+        !block
+            .iter()
+            .fold(false, |any, byte| any | needs_escape(*byte))
+    };
+    let (blocks, _) = text.as_chunks();
+    let whole = BLOCK * blocks.iter().take_while(is_plain).count();
+    let rest = text.get(whole..).unwrap_or_default();
+    let escape = rest.iter().position(|byte| needs_escape(*byte));
+    whole + escape.unwrap_or(rest.len())
 }
 
 fn needs_escape(byte: u8) -> bool {
