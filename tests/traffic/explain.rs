@@ -333,7 +333,8 @@ fn explanations_of_passthrough_name_the_backend_and_the_annotation() {
     let (web, plain) = (passthrough::backend(hello.len()), Echo::start("plain"));
     let program = passthrough::scenario(web.address(), &plain).start(BINARY);
     let passed = explained(&program, "https://a.test/");
-    Connection::open(program.https()).send(&hello);
+    let mut client = Connection::open(program.https());
+    client.send(&hello);
     web.wait_for(1);
     assert_eq!(passed["outcome"]["kind"], "passedThrough", "{passed:#}");
     assert_eq!(
