@@ -231,6 +231,7 @@ mod tests {
         let mut snapshot = Snapshot::default();
         snapshot.apply(gateway("a", "b-c"));
         snapshot.apply(gateway("a-b", "c"));
+        snapshot.take_changes();
         let name = |snapshot: &Snapshot, gateway: &str| {
             let gateway = Name::new("infra", gateway);
             let gateway = snapshot.get::<Custom<GatewaySpec>>(&gateway).unwrap();
@@ -256,6 +257,7 @@ mod tests {
         };
         // Whoever has a Service keeps it.
         snapshot.apply(service("a-b-c", "a-b"));
+        snapshot.take_changes();
         assert_eq!(name(&snapshot, "a-b"), "a-b-c");
         let first = name(&snapshot, "a");
         assert!(first.starts_with("a-b-c-") && first != second, "{first}");
@@ -264,6 +266,7 @@ mod tests {
             kind: Kind::Gateway,
             name: Name::new("infra", "a-b"),
         });
+        snapshot.take_changes();
         assert_eq!(name(&snapshot, "a"), first);
     }
 

@@ -85,23 +85,23 @@ fn a_policy_has_sessions_for_rules_without_one() {
         sessions
     };
     let some = |name: &str| Some(format!("{name}]"));
-    assert_eq!(sessions(&mut cluster), [None, None, some("own")]);
+    assert_eq!(sessions(&mut cluster), [None, some("own"), None]);
     cluster.traffic("a", &["v1"], session("a"));
-    assert_eq!(sessions(&mut cluster), [None, some("a"), some("own")]);
+    assert_eq!(sessions(&mut cluster), [some("a"), some("own"), None]);
     // The older one applies.
     cluster.traffic("b", &["v1", "v2"], session("b"));
-    assert_eq!(sessions(&mut cluster), [some("b"), some("b"), some("own")]);
+    assert_eq!(sessions(&mut cluster), [some("b"), some("own"), some("b")]);
     assert_eq!(cluster.traffic_status("a"), ["same Accepted"]);
     assert_eq!(cluster.traffic_status("b"), ["same Accepted"]);
     cluster.traffic("b", &["v1"], session("b"));
-    assert_eq!(sessions(&mut cluster), [None, some("a"), some("own")]);
+    assert_eq!(sessions(&mut cluster), [some("a"), some("own"), None]);
     assert_eq!(cluster.traffic_status("b"), ["same Accepted=Conflicted"]);
     cluster.delete(Kind::BackendTrafficPolicy, "infra/a");
-    assert_eq!(sessions(&mut cluster), [None, some("b"), some("own")]);
+    assert_eq!(sessions(&mut cluster), [some("b"), some("own"), None]);
     assert_eq!(cluster.traffic_status("b"), ["same Accepted"]);
     // No route reaches it.
     cluster.traffic("b", &["v3", "gone"], session("b"));
-    assert_eq!(sessions(&mut cluster), [None, None, some("own")]);
+    assert_eq!(sessions(&mut cluster), [None, some("own"), None]);
     assert!(cluster.traffic_status("b").is_empty());
 }
 
