@@ -1,5 +1,6 @@
 //! Bytes that are to be written.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,40 +12,45 @@ use tokio::io::AsyncWrite;
 const KEPT: usize = 2 << 10;
 /// Longer pieces of a body are not copied, bytes.
 const COPIED: usize = 2 << 10;
+/// With so much to write, in bytes of all and of the buffer, and in pieces, a further piece would only wait.
+const FULL: usize = 64 << 10;
+const FULL_BUFFER: usize = 16 << 10;
+const PIECES: usize = 16;
 
-/// A buffer, then a piece that is not copied, then what ends the piece.
+/// A buffer, and pieces between its bytes that are not copied.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     buffer: Vec<u8>,
     /// How much of the buffer was written.
     written: usize,
-    piece: Bytes,
-    tail: &'static [u8],
+    /// Each comes after so many bytes of the buffer.
+    pieces: VecDeque<(usize, Bytes)>,
+    /// Bytes of the pieces.
+    queued: usize,
     /// Something was written that is not flushed.
     unflushed: bool,
 }
 
 impl Output {
-    /// Where to append; before a piece only.
+    /// Where to append.
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
-        debug_assert!(self.piece.is_empty() && self.tail.is_empty());
         &mut self.buffer
     }
 
     /// Appends `piece` and `tail`.
-    pub(crate) fn push(&mut self, piece: Bytes, tail: &'static [u8]) {
+    pub(crate) fn push(&mut self, piece: Bytes, tail: &[u8]) {
         if piece.len() <= COPIED {
-            let buffer = self.buffer();
-            buffer.extend_from_slice(&piece);
-            buffer.extend_from_slice(tail);
+            self.buffer.extend_from_slice(&piece);
         } else {
-            (self.piece, self.tail) = (piece, tail);
+            self.queued += piece.len();
+            self.pieces.push_back((self.buffer.len(), piece));
         }
+        self.buffer.extend_from_slice(tail);
     }
 
     /// Whether a further piece would only wait.
     pub(crate) fn is_full(&self) -> bool {
-        !self.piece.is_empty() || !self.tail.is_empty() || self.buffer.len() >= COPIED
+        self.left() >= FULL || self.buffer.len() >= FULL_BUFFER || self.pieces.len() >= PIECES
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -52,7 +58,7 @@ impl Output {
     }
 
     fn left(&self) -> usize {
-        self.buffer.len() - self.written + self.piece.len() + self.tail.len()
+        self.buffer.len() - self.written + self.queued
     }
 
     /// Writes and flushes all.
@@ -62,13 +68,13 @@ impl Output {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while self.left() > 0 {
-            let rest = self.buffer.get(self.written..).unwrap_or_default();
-            let slices = [rest, &self.piece, self.tail];
-            let written = if rest.len() == self.left() {
+            let written = if self.pieces.is_empty() {
+                let rest = self.buffer.get(self.written..).unwrap_or_default();
                 ready!(Pin::new(&mut *io).poll_write(cx, rest))?
             } else {
                 // A stream that cannot do so writes the first of them that is not empty.
-                ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices.map(IoSlice::new)))?
+                let slices = self.slices();
+                ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices))?
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -82,20 +88,47 @@ impl Output {
         Poll::Ready(Ok(()))
     }
 
-    fn advance(&mut self, written: usize) {
+    /// All of it, in order.
+    fn slices(&self) -> [IoSlice<'_>; 2 * PIECES + 1] {
+        let mut slices = [IoSlice::new(&[]); 2 * PIECES + 1];
+        let mut from = self.written;
+        let mut rest = slices.iter_mut();
+        for (at, piece) in &self.pieces {
+            let before = self.buffer.get(from..*at).unwrap_or_default();
+            for (slice, bytes) in rest.by_ref().zip([before, piece]) {
+                *slice = IoSlice::new(bytes);
+            }
+            from = *at;
+        }
+        if let Some(slice) = rest.next() {
+            *slice = IoSlice::new(self.buffer.get(from..).unwrap_or_default());
+        }
+        slices
+    }
+
+    fn advance(&mut self, mut written: usize) {
         self.unflushed = true;
-        let of_buffer = written.min(self.buffer.len() - self.written);
-        self.written += of_buffer;
-        let of_piece = (written - of_buffer).min(self.piece.len());
-        self.piece.advance(of_piece);
-        let of_tail = written - of_buffer - of_piece;
-        self.tail = self.tail.get(of_tail..).unwrap_or_default();
-        if self.written == self.buffer.len() {
+        loop {
+            let first = self.pieces.front_mut();
+            let end = first.as_ref().map_or(self.buffer.len(), |(at, _)| *at);
+            let of_buffer = written.min(end - self.written);
+            self.written += of_buffer;
+            written -= of_buffer;
+            let Some((_, piece)) = first.filter(|_| written > 0) else {
+                break;
+            };
+            let of_piece = written.min(piece.len());
+            piece.advance(of_piece);
+            self.queued -= of_piece;
+            written -= of_piece;
+            if !piece.is_empty() {
+                break;
+            }
+            self.pieces.pop_front();
+        }
+        if self.left() == 0 {
             self.buffer.clear();
             self.written = 0;
-        }
-        if self.piece.is_empty() {
-            self.piece = Bytes::new();
         }
     }
 
@@ -107,5 +140,6 @@ impl Output {
     /// Gives up memory.
     pub(crate) fn rest(&mut self) {
         self.buffer.shrink_to(KEPT);
+        self.pieces = VecDeque::new();
     }
 }

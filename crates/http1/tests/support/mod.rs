@@ -76,6 +76,24 @@ impl AsyncWrite for Script {
         Poll::Ready(Ok(length))
     }
 
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let most = match self.takes {
+            0 => usize::MAX,
+            takes => takes,
+        };
+        let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
+        let all: Vec<u8> = bytes.take(most).collect();
+        self.poll_write(cx, &all)
+    }
+
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
