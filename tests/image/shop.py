@@ -14,6 +14,8 @@ import yaml
 from container import PATIENCE, Network
 
 HOST = "shop.example"
+# A body of more than 1 MiB is kept in a file.
+ANNOTATIONS = {"ssl-redirect": "false", "proxy-body-size": "4m"}
 
 
 class Backend:
@@ -80,7 +82,7 @@ def site(port: int) -> list[dict]:
     slice["metadata"]["labels"] = {"kubernetes.io/service-name": "web"}
     slice |= {"addressType": "IPv4", "ports": [{"port": port}], "endpoints": [{"addresses": ["127.0.0.1"]}]}
     ingress = identity("networking.k8s.io/v1", "Ingress") | {"spec": spec}
-    ingress["metadata"]["annotations"] = {"nginx.ingress.kubernetes.io/ssl-redirect": "false"}
+    ingress["metadata"]["annotations"] = {f"nginx.ingress.kubernetes.io/{name}": value for name, value in ANNOTATIONS.items()}
     service = identity("v1", "Service") | {"spec": {"ports": [{"port": 80}]}}
     return [ingress_class(), ingress, service, slice]
 

@@ -95,7 +95,7 @@ def test_it_serves_as_an_unprivileged_process_1(image: Path, network: Network, t
         assert network.call(shop.get, ADMIN, "/healthz")[0] == 200
         assert network.call(shop.get, 80) == (200, b"0")
         assert network.call(shop.get_tls, tmp_path / "tls.crt") == (200, b"0")
-        assert network.call(upload, one, 1 << 19) == str(1 << 19).encode()
+        assert network.call(upload, one, 3 << 20) == str(3 << 20).encode()
         assert one.files() == files
         # It has started nothing.
         assert not Path(f"/proc/{one.pid}/task/{one.pid}/children").read_text()
@@ -134,7 +134,7 @@ def send(text: bytes) -> socket.socket:
 
 
 def upload(one: Container, size: int) -> bytes:
-    """The response to a body of this size. It is kept in /tmp until it is complete."""
+    """The response to a body of this size. If it is longer than 1 MiB, it is kept in /tmp until it is complete."""
     head = f"POST / HTTP/1.1\r\nHost: {shop.HOST}\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
     with send(head.encode() + bytes(size // 2)) as client:
         used = f"/proc/{one.pid}/root/tmp"
