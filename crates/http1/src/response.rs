@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
-use httparse::{ParserConfig, Response, Status};
+use httparse::{Header, ParserConfig, Response, Status};
 use memchr::memchr;
 
 use crate::Error;
@@ -121,13 +121,18 @@ fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
 /// Refuses what cannot become a head any more.
 fn reject_garbage(bytes: &[u8]) -> Result<(), Error> {
     let mut fields = [const { MaybeUninit::uninit() }; ResponseHead::FIELDS];
-    let mut response = Response::new(&mut []);
-    let parsed = ParserConfig::default().parse_response_with_uninit_headers(
-        &mut response,
-        bytes,
-        &mut fields,
-    );
-    parsed.map(drop).map_err(invalid)
+    read(&mut Response::new(&mut []), bytes, &mut fields).map(drop)
+}
+
+/// Reads `bytes`, as far as they are a head. Returns how long it is, if they are all of it.
+fn read<'h, 'b>(
+    response: &mut Response<'h, 'b>,
+    bytes: &'b [u8],
+    fields: &'h mut [MaybeUninit<Header<'b>>],
+) -> Result<Status<usize>, Error> {
+    let parser = ParserConfig::default();
+    let read = parser.parse_response_with_uninit_headers(response, bytes, fields);
+    read.map_err(invalid)
 }
 
 fn invalid(error: httparse::Error) -> Error {
@@ -146,12 +151,7 @@ fn invalid(error: httparse::Error) -> Error {
 fn parse_whole(bytes: &Bytes, asked: Asked) -> Result<Option<Parsed>, Error> {
     let mut fields = [const { MaybeUninit::uninit() }; ResponseHead::FIELDS];
     let mut response = Response::new(&mut []);
-    let parsed = ParserConfig::default().parse_response_with_uninit_headers(
-        &mut response,
-        bytes,
-        &mut fields,
-    );
-    if parsed.map_err(invalid)? != Status::Complete(bytes.len()) {
+    if read(&mut response, bytes, &mut fields)? != Status::Complete(bytes.len()) {
         return Err(Error::InvalidHead("the end of a line"));
     }
     let status = response

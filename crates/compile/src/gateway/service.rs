@@ -255,7 +255,7 @@ mod tests {
             )
             .unwrap()
         };
-        // Whoever has a Service keeps it.
+        // A Gateway that has a Service keeps it.
         snapshot.apply(service("a-b-c", "a-b"));
         snapshot.take_changes();
         assert_eq!(name(&snapshot, "a-b"), "a-b-c");

@@ -9,7 +9,7 @@ use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 
 use super::request_body::{BodyRules, ClientBody, RequestBodyError};
-use super::request_buffers::{Chunks, Held, RequestBuffers, Share};
+use super::request_buffers::{Chunks, Held, RequestBuffers, Share, WHOLE};
 use super::spool::{Disk, PIECE, Spool};
 
 /// Where bodies are kept.
@@ -48,7 +48,8 @@ where
     let length = length.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
     let mut fits = |length: usize| length <= places.memory || share.covers(length);
     let mut received = Chunks::default();
-    if fits(length) {
+    // Memory is taken for what has arrived, not for what is announced: a client that sends nothing takes none.
+    if length <= places.memory.max(WHOLE) {
         let Some(first) = next(&mut body).await? else {
             return Ok(Gathered::Bytes(Bytes::new()));
         };
@@ -138,12 +139,23 @@ where
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-    use futures_util::stream;
+    use std::pin::pin;
+
+    use futures_util::{FutureExt as _, stream};
     use http_body::Frame;
     use http_body_util::StreamBody;
 
     use super::super::DiskSpace;
     use super::*;
+
+    /// 10 bytes of memory for each body, and what is in `buffers` for all.
+    fn places(buffers: &Arc<RequestBuffers>) -> Places {
+        Places {
+            memory: 10,
+            buffers: buffers.clone(),
+            disk: DiskSpace::new().disk(None, 0),
+        }
+    }
 
     /// Where a body of these pieces goes with 10 bytes of memory for each, and `bound` for all.
     async fn place(pieces: &[usize], announced: bool, bound: usize) -> &'static str {
@@ -152,11 +164,7 @@ mod tests {
             .map(|length| Ok(Frame::data(Bytes::from(vec![b'x'; *length]))))
             .collect();
         let all: usize = pieces.iter().sum();
-        let places = Places {
-            memory: 10,
-            buffers: Arc::new(RequestBuffers::new(bound)),
-            disk: DiskSpace::new().disk(None, 0),
-        };
+        let places = places(&Arc::new(RequestBuffers::new(bound)));
         let body = StreamBody::new(stream::iter(frames));
         let length = announced.then_some(all as u64);
         match gather(body, length, places).await.unwrap() {
@@ -192,5 +200,17 @@ mod tests {
                 "too long"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_only_announced_takes_no_memory() {
+        let buffers = Arc::new(RequestBuffers::new(1000));
+        let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, RequestBodyError>>());
+        let mut silent = pin!(gather(silent, Some(1000), places(&buffers)));
+        assert!(silent.as_mut().now_or_never().is_none());
+        let pieces = [500; 2].map(|length| Ok(Frame::data(Bytes::from(vec![b'x'; length]))));
+        let body = StreamBody::new(stream::iter(pieces));
+        let gathered = gather(body, Some(1000), places(&buffers)).await.unwrap();
+        assert!(matches!(gathered, Gathered::Held(_)));
     }
 }

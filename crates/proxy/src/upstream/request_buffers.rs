@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use crate::sync::AtomicUsize;
 
 /// Longest body that stays in memory because there is some, bytes: the default of `proxy-body-size`.
-const WHOLE: usize = 1 << 20;
+pub(super) const WHOLE: usize = 1 << 20;
 /// Shorter pieces are copied together, bytes: each by itself would cost more than its content.
 const SHORT: usize = 4 << 10;
 /// Bytes that are copied together at most.
