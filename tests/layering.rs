@@ -60,7 +60,7 @@ const NEUTRAL: &[&str] = &["crates/table/src", "crates/compile/src/build"];
 const EXTERNAL_NAMES: &[&str] = &["ingress_name", "INGRESSCOOKIE"];
 /// Crates whose modules have no dependency cycles.
 const ACYCLIC: &[&str] = &[
-    "limit", "http1", "resolve", "table", "manifest", "proxy", "testkit",
+    "limit", "http1", "resolve", "table", "manifest", "proxy", "console", "testkit",
 ];
 
 const LAYERS: &[Layer] = &[
@@ -110,6 +110,11 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "proxy",
         workspace: &["http1", "limit", "resolve", "table"],
+        forbidden: KUBERNETES,
+    },
+    Layer {
+        name: "console",
+        workspace: &[],
         forbidden: KUBERNETES,
     },
     Layer {
