@@ -288,6 +288,7 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         },
         metrics_per_host: flags.switch("metrics-per-host"),
         metrics_per_undefined_host: flags.switch("metrics-per-undefined-host"),
+        counts_all_hosts: false,
         status_classes: flags.switch("report-status-classes"),
         commit: COMMIT.unwrap_or("unknown"),
         excluded_metrics: flags.list("exclude-socket-metrics"),

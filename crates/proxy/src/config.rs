@@ -44,6 +44,9 @@ pub struct Config {
     pub metrics_per_host: bool,
     /// Also for hosts that no object names; default false.
     pub metrics_per_undefined_host: bool,
+    /// Count the requests of all hosts for [`Telemetry::read_requests`](crate::Telemetry::read_requests), also those that are in
+    /// no metric; default false.
+    pub counts_all_hosts: bool,
     /// Report `2xx` instead of `200`; default false.
     pub status_classes: bool,
     /// Request metrics to leave out, with or without `nginx_ingress_controller_`; other metrics are always there.

@@ -25,6 +25,8 @@ pub(crate) struct Details {
     pub(crate) name: Box<str>,
     /// Decoded, normalised path.
     pub(crate) path: Box<[u8]>,
+    /// Somebody may watch the request as it ends.
+    pub(crate) is_watched: bool,
     /// Fields of the client's request.
     pub(crate) request: Fields,
     /// Fields of the response.

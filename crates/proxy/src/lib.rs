@@ -60,6 +60,10 @@ pub use explanation::{
 pub use limit::Limit;
 pub use pipeline::{ExplainError, explain};
 pub use server::{Addresses, Bound, Running, Server, ServerError};
-pub use telemetry::{CertificateFacts, ErrorLog, METRICS, Metric, Orphan, OrphanKind, Telemetry};
+pub use telemetry::{
+    CertificateFacts, ErrorLog, METRICS, Metric, Orphan, OrphanKind, ProcessCounts, PublishCounts,
+    RequestCounts, ServerCounts, TapFilter, TapReceiver, TappedRequest, Telemetry, TooManyTaps,
+    WorkerCounts, route_number,
+};
 pub use trace::TracingEnvironment;
 pub use upstream::{EndpointState, ResolvedNames, UpstreamReport, upstream_report};

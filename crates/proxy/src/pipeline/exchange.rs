@@ -73,6 +73,10 @@ impl<'t> Exchange<'t> {
             logged.into_iter().chain(edits.reads()),
             &head.headers,
         );
+        if downstream.worker.telemetry.watches(record.start) {
+            let facts = || Box::new(Details::new(downstream.facts()));
+            record.details.get_or_insert_with(facts).is_watched = true;
+        }
         Self {
             downstream,
             table,

@@ -149,6 +149,7 @@ fn collect_routes(families: &mut Families, telemetry: &Telemetry) {
     let mut series: Vec<_> = routes
         .iter()
         .flat_map(|route| RouteSeries::iter(route))
+        .filter(|series| series.key.is_exposed)
         .collect();
     series.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
     let groups = || series.chunk_by(|a, b| order(a) == order(b));

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::count::{Histogram, Scale, Total};
 use super::family::{Families, histogram, pairs, sample};
 use super::names;
+use super::reading::PublishCounts;
 use crate::config::{Buckets, MetricLabels};
 
 /// An Ingress that references a Service which cannot serve.
@@ -79,6 +80,7 @@ pub(super) struct Control {
 struct Latency {
     scale: Scale,
     times: Histogram,
+    last: Option<Duration>,
 }
 
 impl Default for Latency {
@@ -87,6 +89,7 @@ impl Default for Latency {
         Self {
             times: Histogram::new(&scale),
             scale,
+            last: None,
         }
     }
 }
@@ -104,7 +107,8 @@ impl Control {
         self.hash = hash;
     }
 
-    pub(super) fn latency(&self, time: Duration) {
+    pub(super) fn latency(&mut self, time: Duration) {
+        self.publish.last = Some(time);
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.publish.times.observe(&self.publish.scale, nanos);
     }
@@ -129,6 +133,17 @@ impl Control {
             same_secret && (&a.host, &a.identifier) == (&b.host, &b.identifier)
         });
         self.certificates = certificates;
+    }
+
+    pub(super) fn read(&self) -> PublishCounts {
+        let mut times = Vec::new();
+        self.publish.times.add_to(&mut times);
+        PublishCounts {
+            published_unix_seconds: (self.successes > 0).then_some(self.last_success as u64),
+            last: self.publish.last,
+            bounds: self.publish.scale.exposed().to_vec(),
+            times,
+        }
     }
 
     pub(super) fn collect(&self, families: &mut Families, labels: &MetricLabels) {

@@ -51,6 +51,11 @@ impl Scale {
         Self::new(bounds, 1.0, f64::floor)
     }
 
+    /// The bounds in the exposed unit.
+    pub(super) fn exposed(&self) -> &[f64] {
+        &self.exposed
+    }
+
     fn new(bounds: &[f64], unit: f64, whole: fn(f64) -> f64) -> Self {
         Self {
             // Out of range, `as` takes the nearest number.
@@ -100,6 +105,18 @@ impl Histogram {
             counts: (0..=scale.bounds.len()).map(|_| Count::default()).collect(),
             sum: Count::default(),
         }
+    }
+
+    /// Adds the present counts to `totals`, which grows to their number. Returns their sum.
+    pub(super) fn add_to(&self, totals: &mut Vec<u64>) -> u64 {
+        totals.resize(self.counts.len().max(totals.len()), 0);
+        let mut sum = 0_u64;
+        for (total, count) in totals.iter_mut().zip(&self.counts) {
+            let count = count.value();
+            *total = total.wrapping_add(count);
+            sum = sum.wrapping_add(count);
+        }
+        sum
     }
 
     /// Counts `value`.

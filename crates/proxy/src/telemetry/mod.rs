@@ -14,12 +14,14 @@ mod family;
 mod names;
 mod observation;
 mod process;
+mod reading;
 mod recording;
 mod series;
 mod spans;
 mod status_page;
 pub(crate) mod stream_session;
 mod streams;
+mod tap;
 mod worker;
 
 #[cfg(test)]
@@ -41,10 +43,15 @@ pub use self::control::{CertificateFacts, Orphan, OrphanKind};
 use self::count::Scales;
 pub use self::error_log::ErrorLog;
 pub use self::names::{ALL as METRICS, Name as Metric};
+pub use self::reading::{
+    ProcessCounts, PublishCounts, RequestCounts, ServerCounts, WorkerCounts, route_number,
+};
 pub(crate) use self::recording::Recording;
 use self::series::{Labelling, Routes};
 use self::spans::Spans;
 pub(crate) use self::streams::{PortCounts, Protocol};
+use self::tap::Taps;
+pub use self::tap::{TapFilter, TapReceiver, TappedRequest, TooManyTaps};
 use self::worker::Counters;
 pub(crate) use self::worker::{ConnectionGuard, ConnectionState, WorkerTelemetry};
 use crate::config::{AccessLog, Config, MetricLabels};
@@ -63,6 +70,7 @@ pub struct Telemetry {
     log: Writer,
     stream_log: Writer,
     spans: Arc<Spans>,
+    taps: Arc<Taps>,
     /// The tables in service, once there is one.
     tables: OnceLock<TableReader>,
 }
@@ -74,6 +82,7 @@ impl Telemetry {
             host: config.metrics_per_host,
             undefined_host: config.metrics_per_undefined_host,
             status_classes: config.status_classes,
+            everything: config.counts_all_hosts,
         };
         let workers = config.workers.max(1);
         Arc::new(Self {
@@ -86,6 +95,7 @@ impl Telemetry {
             log: Writer::start(&config.access_log),
             stream_log: Writer::start(&config.stream_log),
             spans: Spans::new(config),
+            taps: Arc::default(),
             tables: OnceLock::new(),
         })
     }
@@ -153,6 +163,14 @@ impl Telemetry {
     pub fn move_logs(&self, requests: AccessLog, streams: AccessLog) {
         self.log.move_to(requests);
         self.stream_log.move_to(streams);
+    }
+
+    /// Watches the requests that `filter` selects, as they end. Requests that have begun before are left out.
+    ///
+    /// # Errors
+    /// When there are as many taps as may be.
+    pub fn tap(&self, filter: TapFilter) -> Result<TapReceiver, TooManyTaps> {
+        self.taps.open(filter)
     }
 
     /// Spans on their way to a collector.

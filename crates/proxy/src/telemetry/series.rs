@@ -3,6 +3,7 @@
 //! The series of a route live in its slot, one chain per worker. A series is found by comparing a few pointers and
 //! numbers; label text is built when metrics are gathered.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use headgate_table::Origin;
@@ -32,6 +33,8 @@ pub(super) struct Key {
     pub(super) origin: Arc<Origin>,
     /// The path as its object wrote it.
     pub(super) path: Arc<str>,
+    /// Exposed as a metric; the others are for the console only.
+    pub(super) is_exposed: bool,
 }
 
 /// Which labels request metrics have.
@@ -43,6 +46,8 @@ pub(super) struct Labelling {
     pub(super) undefined_host: bool,
     /// By class of status instead of status; default false.
     pub(super) status_classes: bool,
+    /// Count the requests that are in no metric, too, for the console; default false.
+    pub(super) everything: bool,
 }
 
 /// The counters of one key and worker.
@@ -80,6 +85,8 @@ pub(super) struct SeriesTotal {
 /// The counters of one route, by worker.
 #[derive(Debug)]
 pub(super) struct RouteSeries {
+    /// Distinguishes it from those of all other routes, also former ones.
+    number: u64,
     workers: Box<[Chain<Series>]>,
 }
 
@@ -91,6 +98,8 @@ pub(super) struct Routes {
     /// How many workers count.
     workers: usize,
     routes: Mutex<Vec<Weak<RouteSeries>>>,
+    /// How many there have been.
+    numbers: AtomicU64,
 }
 
 impl Routes {
@@ -101,6 +110,7 @@ impl Routes {
             scales,
             workers,
             routes: Mutex::default(),
+            numbers: AtomicU64::new(0),
         }
     }
 
@@ -112,20 +122,24 @@ impl Routes {
         &self.scales
     }
 
-    /// Counts a request that a worker served. Requests without a route are not counted; nor are those of Ingresses for hosts
-    /// that no object names, unless the labelling includes them (behaviour.md 7).
+    /// Counts a request that a worker served. Requests without a route are not counted, and those of Ingresses for hosts that no
+    /// object names are in no metric unless the labelling includes them (behaviour.md 7).
     pub(super) fn observe(&self, seen: &Observation<'_>, worker: usize) {
         let labelling = self.labelling;
         let Some(route) = seen.route else { return };
         let is_undefined = labelling.host && !seen.host_is_literal && route.is_of_ingress();
-        if is_undefined && !labelling.undefined_host {
+        let is_exposed = !is_undefined || labelling.undefined_host;
+        if !is_exposed && !labelling.everything {
             return;
         }
         let Some(series) = route.slot.get_or_init(|| self.add()) else {
             return;
         };
         if let Some(chain) = series.workers.get(worker) {
-            let key = KeyRef::new(seen, route, labelling);
+            let key = KeyRef {
+                is_exposed,
+                ..KeyRef::new(seen, route, labelling)
+            };
             find(chain, &key, &self.scales).observe(seen, &self.scales);
         }
     }
@@ -141,6 +155,7 @@ impl Routes {
 
     fn add(&self) -> Arc<RouteSeries> {
         let series = Arc::new(RouteSeries {
+            number: self.numbers.fetch_add(1, Ordering::Relaxed),
             workers: (0..self.workers).map(|_| Chain::default()).collect(),
         });
         let mut routes = self.routes.lock();
@@ -154,6 +169,10 @@ impl Routes {
 }
 
 impl RouteSeries {
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Series of all workers, not added up.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Series> {
         self.workers.iter().flat_map(Chain::iter)
@@ -173,6 +192,11 @@ impl Series {
             response_size: Histogram::new(length),
             bytes_sent: Histogram::new(size),
         }
+    }
+
+    /// Adds its requests to `times`, by duration. Returns their number.
+    pub(super) fn add_times(&self, times: &mut Vec<u64>) -> u64 {
+        self.request_duration.add_to(times)
     }
 
     fn observe(&self, seen: &Observation<'_>, scales: &Scales) {
@@ -199,6 +223,17 @@ impl Series {
     }
 }
 
+impl Key {
+    /// The first digit of the status.
+    pub(super) fn class(&self) -> u16 {
+        if self.status >= 100 {
+            self.status / 100
+        } else {
+            self.status
+        }
+    }
+}
+
 impl SeriesTotal {
     /// Adds the present counts of `series`.
     pub(super) fn add(&mut self, series: &Series) {
@@ -219,6 +254,7 @@ struct KeyRef<'r> {
     host: Option<&'r Arc<str>>,
     canary: Option<&'r Arc<str>>,
     route: RouteLabels<'r>,
+    is_exposed: bool,
 }
 
 impl<'r> KeyRef<'r> {
@@ -235,6 +271,7 @@ impl<'r> KeyRef<'r> {
             host,
             canary: seen.alternative,
             route,
+            is_exposed: true,
         }
     }
 
@@ -255,6 +292,7 @@ impl<'r> KeyRef<'r> {
             && same(self.canary, key.canary.as_ref())
             && same(Some(self.route.origin), Some(&key.origin))
             && same(Some(self.route.path), Some(&key.path))
+            && self.is_exposed == key.is_exposed
     }
 
     fn to_key(&self) -> Key {
@@ -265,6 +303,7 @@ impl<'r> KeyRef<'r> {
             canary: self.canary.cloned(),
             origin: self.route.origin.clone(),
             path: self.route.path.clone(),
+            is_exposed: self.is_exposed,
         }
     }
 }

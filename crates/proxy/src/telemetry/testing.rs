@@ -148,6 +148,7 @@ pub(super) fn config() -> Config {
         },
         metrics_per_host: true,
         metrics_per_undefined_host: false,
+        counts_all_hosts: false,
         status_classes: false,
         excluded_metrics: Vec::new(),
         commit: "unknown",

@@ -1,6 +1,9 @@
 //! Metrics from the request to the exposition format.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod reading;
+mod taps;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv6Addr, SocketAddr};

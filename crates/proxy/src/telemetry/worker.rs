@@ -17,6 +17,7 @@ use super::errors::ErrorLines;
 use super::observation::Observation;
 use super::stream_session::Session;
 use super::streams::{Port, PortCounts, Ports};
+use super::tap::{Looks, is_watched};
 use crate::current::CurrentTable;
 use crate::limit::Limit;
 use crate::record::Record;
@@ -84,6 +85,7 @@ pub(crate) struct WorkerTelemetry {
     log: RefCell<LogBuffer>,
     stream_log: RefCell<StreamLog>,
     errors: ErrorLines,
+    looks: Looks,
 }
 
 impl WorkerTelemetry {
@@ -100,6 +102,7 @@ impl WorkerTelemetry {
             log: RefCell::new(LogBuffer::new(telemetry.log.clone())),
             stream_log: RefCell::new(StreamLog::new(telemetry.stream_log.clone())),
             errors: ErrorLines::default(),
+            looks: Looks::default(),
         }
     }
 
@@ -109,6 +112,14 @@ impl WorkerTelemetry {
         let seen = Observation::of(record, Instant::now());
         self.telemetry.spans.observe(&seen, &table.settings.tracing);
         self.finish(&seen, &table.settings.access_log);
+        if is_watched(seen.details) {
+            self.telemetry.taps.offer(&seen);
+        }
+    }
+
+    /// Whether somebody may watch a request that began at `now`: then its record needs details.
+    pub(crate) fn watches(&self, now: Instant) -> bool {
+        self.telemetry.taps.are_open() && self.looks.admit(now)
     }
 
     /// Counts an accepted connection, which is open until the guard is dropped.

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use headgate_table::{Endpoints, Upstream};
 use tokio::time::Instant;
@@ -20,6 +21,8 @@ pub struct UpstreamReport {
     pub pending: usize,
     /// Its endpoints; of a name, those that it resolves to.
     pub endpoints: Vec<(SocketAddr, EndpointState)>,
+    /// Moving averages of response times, of the endpoints that have one: only where `load-balance` is `ewma`.
+    pub averages: Vec<(SocketAddr, Duration)>,
 }
 
 /// The state of `upstream`, with the addresses of its name if `names` are those of its data plane.
@@ -35,11 +38,13 @@ pub fn upstream_report(upstream: &Upstream, names: Option<&ResolvedNames>) -> Up
     };
     let state = upstream.slot.get::<UpstreamState>();
     let states = states(upstream, &endpoints);
+    let averages = state.map(UpstreamState::averages).unwrap_or_default();
     let (requests, pending) = state.map_or((0, 0), |state| state.load.counts());
     UpstreamReport {
         requests,
         pending,
         endpoints: endpoints.into_iter().zip(states).collect(),
+        averages,
     }
 }
 

@@ -288,6 +288,7 @@ pub(crate) fn config() -> Config {
         labels: MetricLabels::default(),
         metrics_per_host: true,
         metrics_per_undefined_host: false,
+        counts_all_hosts: false,
         status_classes: false,
         excluded_metrics: Vec::new(),
         commit: "unknown",

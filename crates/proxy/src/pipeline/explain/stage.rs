@@ -255,6 +255,7 @@ pub(super) fn worker(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Wor
         labels: MetricLabels::default(),
         metrics_per_host: false,
         metrics_per_undefined_host: false,
+        counts_all_hosts: false,
         status_classes: false,
         excluded_metrics: Vec::new(),
         commit: "unknown",

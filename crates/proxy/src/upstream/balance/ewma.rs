@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use tokio::time::Instant;
@@ -57,6 +58,19 @@ impl Scores {
         })
     }
 
+    /// All averages.
+    pub(super) fn averages(&self, now: Instant) -> Vec<(SocketAddr, Duration)> {
+        let scores = self.0.iter();
+        let averages = scores.map(|(endpoint, score)| {
+            let seconds = score.average * score.weight(now);
+            (
+                *endpoint,
+                Duration::try_from_secs_f64(seconds).unwrap_or_default(),
+            )
+        });
+        averages.collect()
+    }
+
     /// Removes all but `endpoints`.
     pub(super) fn retain(&mut self, endpoints: &[SocketAddr]) {
         self.0.retain(|endpoint, _| endpoints.contains(endpoint));
@@ -87,7 +101,6 @@ impl Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn endpoint(i: u8) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, i], 80))

@@ -12,6 +12,7 @@ mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use headgate_table::{Balance, Upstream};
@@ -104,6 +105,11 @@ impl UpstreamState {
         drop(view);
         self.view.store(Some(Arc::new(next)));
         self.view.load()
+    }
+
+    /// The moving averages of response times.
+    pub(super) fn averages(&self) -> Vec<(SocketAddr, Duration)> {
+        self.scores.lock().averages(Instant::now())
     }
 
     /// Adds a response time to the score of `endpoint`.
