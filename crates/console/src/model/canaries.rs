@@ -44,6 +44,6 @@ pub struct CanaryBackend {
     pub ready_endpoints: usize,
     /// All endpoints.
     pub endpoints: usize,
-    /// Its requests within [`CanaryRow::window_seconds`].
-    pub traffic: Traffic,
+    /// Its requests within [`CanaryRow::window_seconds`]; `null`: not kept, because others were busier.
+    pub traffic: Option<Traffic>,
 }

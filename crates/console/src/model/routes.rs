@@ -22,8 +22,8 @@ pub struct HostRow {
     pub tls: String,
     /// The Secret of its own certificate.
     pub certificate: Option<String>,
-    /// Its requests.
-    pub traffic: Traffic,
+    /// Its requests; `null`: not kept, because others were busier.
+    pub traffic: Option<Traffic>,
 }
 
 /// A host with its routes.
@@ -116,8 +116,8 @@ pub struct RouteRow {
     pub ready_endpoints: usize,
     /// Endpoints of all backends.
     pub endpoints: usize,
-    /// Its requests.
-    pub traffic: Traffic,
+    /// Its requests; `null`: not kept, because others were busier.
+    pub traffic: Option<Traffic>,
 }
 
 /// A route with everything about it.
@@ -179,8 +179,6 @@ pub struct Endpoint {
     pub left_out_seconds: Option<u64>,
     /// Its expected share of the requests of its Service, from 0 to 1; `null` where requests decide (hashing, affinity).
     pub share: Option<f64>,
-    /// Connections to it that are idle now, of all workers; `null`: not known.
-    pub idle_connections: Option<usize>,
     /// Moving average of its response time; `null` unless the Service is balanced by it.
     pub average_seconds: Option<f64>,
 }
