@@ -3,6 +3,7 @@
 //! Names of JSON fields are in camel case and end with their unit; times are seconds, instants are Unix seconds. A number that
 //! is not known is `null`, never 0. Texts come from objects and requests: they may contain anything.
 
+mod annotations;
 mod canaries;
 mod certificates;
 mod check;
@@ -14,6 +15,7 @@ mod search;
 mod tap;
 mod traffic;
 
+pub use annotations::AnnotationPage;
 pub use canaries::{CanaryBackend, CanaryRow};
 pub use certificates::{CertificateRow, CertificatesPage};
 pub use check::{CheckNames, CheckPage, CheckSummary, CheckVerdict, CheckedIngress};

@@ -3,9 +3,9 @@
 use std::pin::Pin;
 
 use crate::model::{
-    CanaryRow, CertificatesPage, CheckPage, ExplainForm, Explained, FindingsFilter, FindingsPage,
-    HostPage, HostRow, Overview, Page, RouteFilter, RoutePage, RouteRow, Search, TapFilter,
-    TapMessage,
+    AnnotationPage, CanaryRow, CertificatesPage, CheckPage, ExplainForm, Explained, FindingsFilter,
+    FindingsPage, HostPage, HostRow, Overview, Page, RouteFilter, RoutePage, RouteRow, Search,
+    TapFilter, TapMessage,
 };
 
 /// An answer that has to be waited for.
@@ -50,6 +50,9 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// [`Failed`] if another report is being made, or the process stops.
     fn check(&self) -> Reply<'_, Result<CheckPage, Failed>>;
+
+    /// What the registry says about an annotation, by its name without prefix or an alias of it; `None`: there is none.
+    fn annotation(&self, name: &str) -> Option<AnnotationPage>;
 
     /// Starts to watch requests as they end, until the reader is dropped. Must be called within an async runtime.
     ///
