@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// An annotation: its row in the documentation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AnnotationPage {
     /// Its name, without prefix.

@@ -6,6 +6,7 @@ use super::Traffic;
 
 /// A route with more than one backend.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CanaryRow {
     /// [`RouteRow::id`](super::RouteRow::id).
@@ -28,6 +29,7 @@ pub struct CanaryRow {
 
 /// A side of a canary.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CanaryBackend {
     /// `namespace/service/port`.

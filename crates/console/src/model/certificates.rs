@@ -6,6 +6,7 @@ use super::Page;
 
 /// A certificate in service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateRow {
     /// The Secret, `namespace/name`, or `default` for the generated one.
@@ -38,6 +39,7 @@ pub struct CertificateRow {
 
 /// Certificates, and who has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CertificatesPage {
     /// The first to expire first.

@@ -8,6 +8,7 @@ use super::FindingRow;
 
 /// What happens to every Ingress, annotation, ConfigMap key and flag.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CheckPage {
     /// Version of this form.
@@ -38,6 +39,7 @@ pub struct CheckPage {
 
 /// Numbers of a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CheckSummary {
     /// Ingresses of this class.
@@ -58,6 +60,7 @@ pub struct CheckSummary {
 
 /// Names of one kind with their verdicts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckNames {
     /// How many names have each verdict.
     pub totals: BTreeMap<String, usize>,
@@ -67,6 +70,7 @@ pub struct CheckNames {
 
 /// A name with a verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckVerdict {
     /// The annotation, key, flag or value.
     pub name: String,
@@ -81,6 +85,7 @@ pub struct CheckVerdict {
 
 /// An Ingress with everything to say about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckedIngress {
     /// Its namespace.
     pub namespace: String,

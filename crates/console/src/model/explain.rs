@@ -19,6 +19,7 @@ pub struct ExplainForm {
 
 /// The explanation of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Explained {
     /// Version of this form.
     pub version: u32,
@@ -48,6 +49,7 @@ pub struct Explained {
 
 /// The request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedRequest {
     /// `null` for a stream.
     pub method: Option<String>,
@@ -63,6 +65,7 @@ pub struct ExplainedRequest {
 
 /// The listener of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedListener {
     /// Address and port.
     pub address: String,
@@ -76,6 +79,7 @@ pub struct ExplainedListener {
 
 /// The host of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedHost {
     /// As configured.
     pub name: String,
@@ -91,6 +95,7 @@ pub struct ExplainedHost {
 
 /// An entry of a ConfigMap of TCP or UDP services.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedEntry {
     /// The port.
     pub key: String,
@@ -102,6 +107,7 @@ pub struct ExplainedEntry {
 
 /// The route of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedRoute {
     /// As in its object.
     pub path: String,
@@ -116,6 +122,7 @@ pub struct ExplainedRoute {
 
 /// A step of the pipeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedStep {
     /// Its name.
     pub name: String,
@@ -129,6 +136,7 @@ pub struct ExplainedStep {
 
 /// How a request ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum ExplainedOutcome {
     /// Nothing listens for it.
@@ -159,6 +167,7 @@ pub enum ExplainedOutcome {
 
 /// A backend that may get a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedBackend {
     /// Annotations that make it a canary.
     pub from: Vec<String>,
@@ -178,6 +187,7 @@ pub struct ExplainedBackend {
 
 /// What could have served a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedLoser {
     /// `listener`, `host` or `path`.
     pub kind: String,

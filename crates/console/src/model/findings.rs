@@ -6,6 +6,7 @@ use super::{Page, Search};
 
 /// A finding: what is wrong with an object, what happens now, and what would be right.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FindingRow {
     /// `error`, `warning` or `info`.
@@ -26,6 +27,7 @@ pub struct FindingRow {
 
 /// Numbers of findings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
     /// Something does not work as configured.
@@ -47,6 +49,7 @@ pub struct FindingsFilter {
 
 /// Findings, the gravest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FindingsPage {
     /// Of all findings.

@@ -6,6 +6,7 @@ use super::{CertificateRow, Counts, RouteRow, Series, Traffic};
 
 /// The state and the traffic of the process.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Overview {
     /// Time of this answer.
@@ -46,6 +47,7 @@ pub struct Overview {
 
 /// The process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Instance {
     /// `controller`, `serve` or `demo`.
@@ -62,6 +64,7 @@ pub struct Instance {
 
 /// How often something happened, and why.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
     /// The reason or limit, as in the metrics.
@@ -74,6 +77,7 @@ pub struct Cause {
 
 /// Connections of clients.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Connections {
     /// Open now.
@@ -90,6 +94,7 @@ pub struct Connections {
 
 /// The load of a worker.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerLoad {
     /// Number of the worker, from 0.
@@ -104,6 +109,7 @@ pub struct WorkerLoad {
 
 /// Processor, memory and files of the process.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Process {
     /// Processors in use, such as 1.5, within the window of [`Overview::traffic`].
@@ -120,6 +126,7 @@ pub struct Process {
 
 /// The routing table in service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Table {
     /// Counts the changes since the start.
@@ -144,6 +151,7 @@ pub struct Table {
 
 /// The time from the arrival of a changed object to its being served.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Propagation {
     /// Changes since the start of the process.
@@ -158,6 +166,7 @@ pub struct Propagation {
 
 /// The API server and the leader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Cluster {
     /// URL of the API server.
@@ -174,6 +183,7 @@ pub struct Cluster {
 
 /// An address that the process listens on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AddressRow {
     /// `http`, `https`, `admin` or `console`.

@@ -6,6 +6,7 @@ use super::{Explained, FindingRow, Page, Search, Series, Traffic};
 
 /// A host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HostRow {
     /// As configured: `shop.example`, `*.shop.example`, or `_` for every unknown name.
@@ -28,6 +29,7 @@ pub struct HostRow {
 
 /// A host with its routes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HostPage {
     /// The host.
@@ -86,6 +88,7 @@ impl RouteSort {
 
 /// A route.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RouteRow {
     /// Names the route in links; the same as long as host, path and conditions are.
@@ -122,6 +125,7 @@ pub struct RouteRow {
 
 /// A route with everything about it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RoutePage {
     /// The route.
@@ -141,6 +145,7 @@ pub struct RoutePage {
 
 /// A Service that a route leads to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RouteBackend {
     /// `namespace/service/port`.
@@ -165,6 +170,7 @@ pub struct RouteBackend {
 
 /// An endpoint of a Service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
     /// Address and port.

@@ -23,6 +23,7 @@ pub struct TapFilter {
 
 /// A request, and what was lost before it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TapMessage {
     /// Selected requests that were left out since the last message: beyond the rate, or the reader was slow.
@@ -33,6 +34,7 @@ pub struct TapMessage {
 
 /// A request that has ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TapEvent {
     /// When it ended, with milliseconds.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Requests that ended within a short time until now. They are counted as in the metrics: a request that no route served is in
 /// none of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Traffic {
     /// The time that the numbers are about; 0: nothing was measured yet.
@@ -29,6 +30,7 @@ pub struct Traffic {
 
 /// Traffic over a longer time, for a chart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Series {
     /// The time of one point.
@@ -41,6 +43,7 @@ pub struct Series {
 
 /// A point of a chart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Point {
     /// Requests a second; `null`: not kept, because others were busier.
