@@ -124,10 +124,9 @@ fn load(overview: &Overview) -> Markup {
 
 fn ranges(range: Range) -> Markup {
     html! {
-        span.more {
+        nav.filters.more aria-label="Time" {
             @for (one, title) in [(Range::Recent, "10 minutes"), (Range::Hour, "1 hour")] {
-                @if one != Range::Recent { " · " }
-                @if one == range { b { (title) } } @else { a href=(Target::Overview(one).link()) { (title) } }
+                a href=(Target::Overview(one).link()) aria-current=[(one == range).then_some("page")] { (title) }
             }
         }
     }

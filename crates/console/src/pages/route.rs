@@ -138,7 +138,7 @@ fn endpoint(endpoint: &Endpoint) -> Markup {
     html! {
         tr {
             td.mono { (name(&endpoint.address)) }
-            td {
+            td.what {
                 (tag(class, &endpoint.state))
                 @if class != "good" {
                     div.sub {

@@ -162,10 +162,10 @@ impl Source for Fake {
         };
         match filter.sort {
             RouteSort::Host => {}
-            RouteSort::Requests => found.sort_by(of(|route| overview::rate_of(route))),
-            RouteSort::Errors => found.sort_by(of(|route| overview::errors_of(route))),
+            RouteSort::Requests => found.sort_by(of(overview::rate_of)),
+            RouteSort::Errors => found.sort_by(of(overview::errors_of)),
             RouteSort::Latency => {
-                found.sort_by(of(|route| overview::latency_of(route)));
+                found.sort_by(of(overview::latency_of));
             }
         }
         let page = Page::of(found, &filter.search);
