@@ -111,6 +111,16 @@ def test_what_is_marked_or_used_stays(browser, invented):
     assert browser.script("return kept.isConnected")
 
 
+def test_what_was_scrolled_stays(browser, invented):
+    browser.look("phone")
+    browser.open(invented.address + "/")
+    browser.wait_until_live()
+    browser.script("document.querySelector('#busiest .scroll').scrollLeft = 60")
+    browser.script("window.first = document.querySelector('#busiest')")
+    browser.wait(lambda: not browser.script("return first.isConnected"), "another number")
+    assert browser.script("return document.querySelector('#busiest .scroll').scrollLeft") == 60
+
+
 def test_tap(browser, invented):
     browser.open(invented.address + "/live")
     browser.wait(lambda: len(browser.texts("#tap-rows tr")) > 3, "requests")
@@ -182,7 +192,8 @@ def test_a_link_of_another_site_needs_no_second_login(browser, start, invented):
 
 def test_hostile_text_is_text(browser, start):
     site = Site(start("--hosts", "30", "--hostile"))
-    paths = {**site.pages(), "route": "/routes/any", "host": "/hosts/any", "annotation": "/annotations/any"}
+    paths = {**site.pages(), "route": "/routes/any", "host": "/hosts/any", "annotation": "/annotations/any",
+             "explain": "/explain?url=https%3A%2F%2Fa.example%2F"}
     for name, path in paths.items():
         for look in ("light", "phone"):
             browser.look(look)

@@ -47,8 +47,15 @@ function update(html) {
   for (const now of document.querySelectorAll("[data-live]")) {
     const then = next.getElementById(now.id);
     if (!then || then.isEqualNode(now) || now.contains(document.activeElement) || holdsSelection(now)) continue;
+    const places = tables(now).map((table) => [table.scrollLeft, table.scrollTop]);
     now.replaceWith(document.adoptNode(then));
+    tables(then).forEach((table, at) => table.scrollTo(...(places[at] ?? [0, 0])));
   }
+}
+
+// What scrolls sideways on narrow screens.
+function tables(element) {
+  return [...element.querySelectorAll(".scroll")];
 }
 
 // Text that somebody marks to copy must not vanish under the pointer.

@@ -43,7 +43,7 @@ fn canary(row: &CanaryRow) -> Markup {
         section.card {
             header {
                 h2 { (linked_name(&format!("{}{}", row.host, row.path), &route)) }
-                p { (row.kind) " " bdi { (row.namespace) "/" (row.name) } }
+                p { bdi { (row.kind) } " " bdi { (row.namespace) "/" (row.name) } }
                 span.more { "last " (duration(row.window_seconds)) }
             }
             div.body {

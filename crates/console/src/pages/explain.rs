@@ -128,7 +128,7 @@ fn request(explained: &Explained) -> Markup {
         "in",
         &html! {
             div.title { h3 { "Request" } span.sub { "from " bdi { (request.client) } } }
-            p { @if let Some(method) = &request.method { (method) " " } code.break { bdi { (request.url) } } }
+            p { @if let Some(method) = &request.method { bdi { (method) } " " } code.break { bdi { (request.url) } } }
             @if !request.path.is_empty() { p.sub { "path that is compared: " code.break { bdi { (request.path) } } } }
             @for header in &request.headers { p.sub { code.break { bdi { (header) } } } }
         },
@@ -139,7 +139,7 @@ fn place(explained: &Explained) -> Markup {
     html! {
         @if let Some(listener) = &explained.listener {
             (node("info", "passes", &html! {
-                div.title { h3 { "Listener" } span { (listener.scheme) " on " span.mono { (listener.address) } } }
+                div.title { h3 { "Listener" } span { bdi { (listener.scheme) } " on " span.mono { bdi { (listener.address) } } } }
                 @if let Some(object) = &listener.object {
                     p.sub { bdi { (listener.name.as_deref().unwrap_or_default()) } " of " bdi { (object) } }
                 }
@@ -185,7 +185,7 @@ fn step(step: &ExplainedStep) -> Markup {
         class,
         &step.result,
         &html! {
-            div.title { h3 { (step.name) } span.sub { (step.result) } }
+            div.title { h3 { bdi { (step.name) } } span.sub { bdi { (step.result) } } }
             @if !step.detail.is_empty() { p { (prose(&step.detail)) } }
             (origins(&step.from))
         },
@@ -267,7 +267,7 @@ fn losers(losers: &[ExplainedLoser]) -> Markup {
                                 tr {
                                     td {
                                         (name(&loser.name))
-                                        div.sub { (loser.kind) @if !loser.object.is_empty() { " of " bdi { (loser.object) } } }
+                                        div.sub { bdi { (loser.kind) } @if !loser.object.is_empty() { " of " bdi { (loser.object) } } }
                                     }
                                     td.what { (prose(&loser.because)) }
                                 }

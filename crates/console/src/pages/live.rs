@@ -73,7 +73,7 @@ pub(crate) fn row(event: &TapEvent) -> Markup {
             td.fit.mono { (clock(event.end_unix_seconds)) }
             td.fit { (status(event.status)) }
             td {
-                div.request { span.sub { (event.method) } " " (code_name(&format!("{place}{}", event.target))) }
+                div.request { span.sub { bdi { (event.method) } } " " (code_name(&format!("{place}{}", event.target))) }
                 @if !event.reason.is_empty() { div.is-bad { (name(&event.reason)) } }
             }
             td.n { (seconds(Some(event.duration_seconds))) }

@@ -62,7 +62,7 @@ fn head(overview: &Overview) -> Markup {
             h1 { "Overview" }
             (tag(class, &overview.phase))
             p {
-                "headgate " (instance.command) " " (instance.version)
+                "headgate " bdi { (instance.command) } " " bdi { (instance.version) }
                 @if !instance.pod.is_empty() {
                     ", Pod " bdi { (instance.namespace) "/" (instance.pod) }
                 }
@@ -226,7 +226,7 @@ fn configuration(overview: &Overview) -> Markup {
                     }
                     dt { "Listens on" }
                     dd {
-                        @for address in &overview.addresses { div { (address.name) " " span.mono { (address.address) } } }
+                        @for address in &overview.addresses { div { bdi { (address.name) } " " span.mono { bdi { (address.address) } } } }
                     }
                     dt { "Open files" } dd { (count(overview.process.open_files)) " of " (count(overview.process.max_open_files)) }
                 }

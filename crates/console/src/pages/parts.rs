@@ -28,12 +28,12 @@ pub(super) fn prose(text: &str) -> Markup {
 
 /// A mark with a word; its class is `good`, `warning`, `bad`, `info` or empty.
 pub(super) fn tag(class: &str, word: &str) -> Markup {
-    html! { span.tag.(class) { (word) } }
+    html! { span.tag.(class) { bdi { (word) } } }
 }
 
 /// A mark that is only a word.
 pub(super) fn label(word: &str) -> Markup {
-    html! { span.tag.plain { (word) } }
+    html! { span.tag.plain { bdi { (word) } } }
 }
 
 /// The severity of a finding.
@@ -64,7 +64,7 @@ pub(super) fn object(kind: &str, namespace: &str, object: &str) -> Markup {
         @if kind.is_empty() {
             span.sub { "built-in" }
         } @else {
-            span.sub { (kind) } " " (name(&format!("{namespace}/{object}")))
+            span.sub { bdi { (kind) } } " " (name(&format!("{namespace}/{object}")))
         }
     }
 }

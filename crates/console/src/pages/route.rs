@@ -105,7 +105,7 @@ fn backend(backend: &RouteBackend) -> Markup {
                 (tag(if backend.role == "canary" { "info" } else { "" }, &backend.role))
                 p {
                     @if let Some(part) = backend.share { (share(Some(part))) " of the requests, " }
-                    (backend.protocol) ", " bdi { (backend.balance) }
+                    bdi { (backend.protocol) } ", " bdi { (backend.balance) }
                 }
                 span.more { (counted(backend.requests, "request")) " now" (waiting) }
             }

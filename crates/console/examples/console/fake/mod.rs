@@ -108,7 +108,13 @@ fn is_or_any(wanted: &Option<String>, found: &str) -> bool {
 
 impl Source for Fake {
     fn overview(&self) -> Overview {
-        let mut busiest: Vec<RouteRow> = self.routes.iter().take(8).cloned().collect();
+        let routes = self.routes.iter().take(8).cloned();
+        let mut busiest: Vec<RouteRow> = routes
+            .map(|route| RouteRow {
+                traffic: Some(overview::traffic(overview::rate_of(&route))),
+                ..route
+            })
+            .collect();
         busiest.sort_by_key(|route| {
             std::cmp::Reverse(route.traffic.as_ref().map(|traffic| traffic.requests))
         });
