@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde_json::json;
 
-pub(crate) use self::explain::Explainer;
+pub(crate) use self::explain::{Asked, Current, Explainer, Failure};
 use crate::control_metrics;
 
 /// Time limit for the head of an admin request.
@@ -106,7 +106,41 @@ impl State {
         self.explainer.set_names(names);
     }
 
-    fn phase(&self) -> Phase {
+    /// What is served; `None` before the first table.
+    pub(crate) fn served(&self) -> Option<&Served> {
+        self.served.get()
+    }
+
+    /// All findings, with those about certificates that have expired or soon will.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let findings = self.findings.load();
+        let mut findings = Vec::clone(&findings);
+        findings.extend(expiring_now(self));
+        findings
+    }
+
+    /// The bound addresses with the names of their listeners.
+    pub(crate) fn addresses(&self) -> &[(&'static str, SocketAddr)] {
+        &self.addresses
+    }
+
+    pub(crate) fn explainer(&self) -> &Explainer {
+        &self.explainer
+    }
+
+    /// What an explanation needs; `None` before the first table.
+    pub(crate) fn current(&self) -> Option<Current> {
+        self.served.get().map(|served| Current {
+            table: served.reader.current(),
+            findings: self.findings.load_full(),
+        })
+    }
+
+    pub(crate) fn is_stale(&self) -> bool {
+        self.is_stale.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Starting,
             1 => Phase::Serving,
@@ -152,9 +186,7 @@ async fn accept(listener: TcpListener, state: Arc<State>, health_path: Arc<str>)
                     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
                     let served = state.served.get().filter(|_| is_read);
                     let response = match (request.uri().path(), served) {
-                        ("/debug/explain", Some(served)) => {
-                            explanation(&request, &state, served).await
-                        }
+                        ("/debug/explain", Some(_)) => explanation(&request, &state).await,
                         _ => respond(&request, &state, &health_path),
                     };
                     Ok::<_, Infallible>(response)
@@ -187,7 +219,7 @@ fn respond(request: &Request<Incoming>, state: &State, health_path: &str) -> Res
         },
         "/readyz" => match state.phase() {
             Phase::Starting => not_yet(),
-            Phase::Serving if state.is_stale.load(Ordering::Acquire) => text(
+            Phase::Serving if state.is_stale() => text(
                 StatusCode::OK,
                 "ok: stale, serving cached objects until the API server responds\n",
             ),
@@ -200,15 +232,8 @@ fn respond(request: &Request<Incoming>, state: &State, health_path: &str) -> Res
             None => not_yet(),
         },
         "/debug/findings" => {
-            let findings = state.findings.load();
-            let expiring = expiring_now(state);
-            json_body(
-                &findings
-                    .iter()
-                    .chain(&expiring)
-                    .map(crate::output::finding)
-                    .collect(),
-            )
+            let findings = state.findings();
+            json_body(&findings.iter().map(crate::output::finding).collect())
         }
         "/debug/explain" => not_yet(),
         _ => text(
@@ -218,15 +243,10 @@ fn respond(request: &Request<Incoming>, state: &State, health_path: &str) -> Res
     }
 }
 
-async fn explanation(
-    request: &Request<Incoming>,
-    state: &State,
-    served: &Served,
-) -> Response<Full<Bytes>> {
+async fn explanation(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
     let query = request.uri().query().unwrap_or_default();
-    let current = explain::Current {
-        table: served.reader.current(),
-        findings: state.findings.load_full(),
+    let Some(current) = state.current() else {
+        return not_yet();
     };
     match state.explainer.explain(query, current).await {
         Ok(explained) => json_body(&explained),

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::admin::{self, Explainer, Phase, State};
+use crate::console::{self, ConsoleOptions};
 use crate::default_certificate;
 use crate::reconciler::{Feed, First, Input};
 
@@ -26,6 +27,8 @@ pub(crate) struct Serving {
     pub(crate) proxy: headgate_proxy::Config,
     /// Address of the admin port.
     pub(crate) admin: SocketAddr,
+    /// `None`: no console.
+    pub(crate) console: Option<ConsoleOptions>,
     /// Time between failing readiness and refusing connections (`--shutdown-grace-period`).
     pub(crate) grace: Duration,
 }
@@ -37,6 +40,8 @@ pub(crate) struct Addresses {
     /// At least one.
     pub(crate) https: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
+    /// `None`: no console.
+    pub(crate) console: Option<SocketAddr>,
 }
 
 impl Addresses {
@@ -49,7 +54,9 @@ impl Addresses {
 
     /// All listeners, by name.
     fn named(&self) -> Vec<(&'static str, SocketAddr)> {
-        self.data().chain([("admin", self.admin)]).collect()
+        let console = self.console.map(|address| ("console", address));
+        let own = [("admin", self.admin)].into_iter().chain(console);
+        self.data().chain(own).collect()
     }
 }
 
@@ -69,8 +76,12 @@ pub(crate) async fn run(
     let admin = TcpListener::bind(serving.admin)
         .with_context(|| format!("admin port {}", serving.admin))?;
     let mut bound = Server::bind(serving.proxy.clone())?;
-    let addresses = addresses(&bound, &admin)?;
+    let console = console::Bound::new(serving.console)?;
+    let addresses = addresses(&bound, &admin, console.as_ref())?;
     bound.also_listening(addresses.admin);
+    if let Some(address) = addresses.console {
+        bound.also_listening(address);
+    }
     if let Some(address) = feed.listening() {
         bound.also_listening(address);
     }
@@ -82,6 +93,12 @@ pub(crate) async fn run(
     admin::start(admin, state.clone(), serving.options.health_path.clone())?;
     // Logged first: until there is a table, only the admin port responds.
     tracing::info!(name = "admin", address = %addresses.admin, "listening");
+    let memory = serving.proxy.memory.as_ref().map(|limit| limit.bytes);
+    let console = console.map(|console| console.start(state.clone(), memory, feed.cluster()));
+    let console = console.transpose()?;
+    if let Some(address) = addresses.console {
+        tracing::info!(name = "console", %address, "listening");
+    }
 
     let fallback = default_certificate::generate()?;
     let first = tokio::select! {
@@ -103,6 +120,11 @@ pub(crate) async fn run(
     };
     let admin_port = addresses.admin.port();
     options.reserved_ports.push((admin_port, "the admin port"));
+    if let Some(address) = addresses.console {
+        options
+            .reserved_ports
+            .push((address.port(), "the console (--console-address)"));
+    }
     let first = First::compile(first, &feed, options, fallback);
     crate::log::follow(&first.settings().error_log);
     let telemetry = Telemetry::new(&headgate_proxy::Config {
@@ -114,6 +136,11 @@ pub(crate) async fn run(
         .register(&registry)
         .context("registering metrics")?;
     let (mut reconciler, reader) = first.publish(telemetry.clone(), state.clone(), &mut feed);
+    if let Some(console) = &console {
+        console
+            .follow(telemetry.clone())
+            .context("starting the console's history")?;
+    }
     let running = bound
         .start(reader, telemetry.clone())
         .context("starting the workers")?;
@@ -192,11 +219,16 @@ pub(crate) fn destination(target: &LogTarget) -> AccessLog {
     }
 }
 
-fn addresses(bound: &headgate_proxy::Bound, admin: &TcpListener) -> Result<Addresses> {
+fn addresses(
+    bound: &headgate_proxy::Bound,
+    admin: &TcpListener,
+    console: Option<&console::Bound>,
+) -> Result<Addresses> {
     let data = bound.addresses();
     Ok(Addresses {
         http: data.http,
         https: data.https,
         admin: admin.local_addr().context("reading the admin port")?,
+        console: console.map(|console| console.address),
     })
 }

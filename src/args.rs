@@ -25,6 +25,7 @@ use crate::convert::ConvertArgs;
 use crate::echo::EchoArgs;
 use crate::explain::ExplainArgs;
 use crate::stop::StopArgs;
+use crate::top::TopArgs;
 
 pub(crate) use docs::flags_markdown;
 pub(crate) use flag::{Flag, HostPort, Kind, Value};
@@ -63,6 +64,8 @@ enum Command {
     Convert(Box<ConvertArgs>),
     /// Say which object, rule, policy, Service and endpoint would serve a request, and why. Only reads.
     Explain(Box<ExplainArgs>),
+    /// Show the traffic of a running process in a terminal, from its console. Only reads.
+    Top(Box<TopArgs>),
     /// Run a backend that responds with the request that it received, as JSON.
     Echo(EchoArgs),
     /// Stop the replicas of an installation and wait until they have ended, so that the last one can clear the statuses of
@@ -94,6 +97,9 @@ struct ControllerArgs {
 
 #[derive(Debug, clap::Args)]
 struct DemoArgs {
+    /// Send no requests: by default the demo sends itself a few each second, so that there is something to see.
+    #[arg(long)]
+    no_traffic: bool,
     #[command(flatten)]
     flags: Flags,
 }
@@ -104,14 +110,16 @@ pub(crate) enum Invocation {
     Controller(Box<Config>),
     /// `headgate serve`
     Serve(Box<Config>, Vec<PathBuf>),
-    /// `headgate demo`
-    Demo(Box<Config>),
+    /// `headgate demo`; whether it sends itself requests
+    Demo(Box<Config>, bool),
     /// `headgate check`
     Check(Box<CheckArgs>),
     /// `headgate convert`
     Convert(Box<ConvertArgs>),
     /// `headgate explain`
     Explain(Box<ExplainArgs>),
+    /// `headgate top`
+    Top(Box<TopArgs>),
     /// `headgate echo`
     Echo(EchoArgs),
     /// `headgate stop`
@@ -141,12 +149,13 @@ fn try_invocation(
         Command::Serve(ServeArgs { paths, flags }) => {
             Invocation::Serve(config(&flags, Preset::Serve, system)?, paths)
         }
-        Command::Demo(DemoArgs { flags }) => {
-            Invocation::Demo(config(&flags, Preset::Demo, system)?)
+        Command::Demo(DemoArgs { no_traffic, flags }) => {
+            Invocation::Demo(config(&flags, Preset::Demo, system)?, !no_traffic)
         }
         Command::Check(check) => Invocation::Check(check),
         Command::Convert(convert) => Invocation::Convert(convert),
         Command::Explain(explain) => Invocation::Explain(explain),
+        Command::Top(top) => Invocation::Top(top),
         Command::Echo(echo) => Invocation::Echo(echo),
         Command::Stop(stop) => Invocation::Stop(stop),
         Command::Flags => Invocation::Flags,

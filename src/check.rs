@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use serde_json::Value;
 
 use self::report::Report;
 use crate::input::{Input, Place, Progress};
@@ -70,11 +71,22 @@ pub(crate) fn run(args: &CheckArgs) -> ExitCode {
 fn report(args: &CheckArgs) -> Result<Report> {
     let progress = Progress::start();
     let input = Input::read(&args.place, &args.values, &progress)?;
-    let report = build::build(&input, &progress)?;
+    progress.phase("compiling", None);
+    let compiled = input.compile()?;
+    let report = build::build(&input, &compiled, &progress);
     progress.end();
     // Freeing hundreds of thousands of objects one by one would only delay the end of the process.
-    std::mem::forget(input);
+    std::mem::forget((input, compiled));
     Ok(report)
+}
+
+/// The report about `input` as JSON.
+///
+/// # Errors
+/// When no default certificate can be generated.
+pub(crate) fn json_of(input: &Input) -> Result<Value> {
+    let report = build::build(input, &input.compile()?, &Progress::hidden());
+    Ok(json::value(&report))
 }
 
 fn code(report: &Report) -> u8 {

@@ -10,10 +10,12 @@ use headgate_compile::{
     Address, ClassSelection, EndpointOptions, GatewayOptions, HttpListeners, LabelSelector,
     Namespaces, Options, PublishedAddresses,
 };
+use headgate_console::model::Instance;
 use headgate_proxy::{AccessLog, Buckets, LocationFiles, MetricLabels};
 
 use crate::app::Serving;
-use crate::args::{COMMIT, Flags};
+use crate::args::{COMMIT, Flags, HostPort};
+use crate::console::ConsoleOptions;
 
 pub(crate) use cluster::{Api, Cluster, Status, Webhook, WebhookCertificate};
 pub(crate) use system::System;
@@ -40,6 +42,17 @@ pub(crate) enum Preset {
     Demo,
 }
 
+impl Preset {
+    /// The name of the command.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Controller => "controller",
+            Self::Serve => "serve",
+            Self::Demo => "demo",
+        }
+    }
+}
+
 /// Flags that contradict each other.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages are the docs")]
@@ -64,6 +77,10 @@ pub(crate) enum Conflict {
         "--validating-webhook-certificate and --validating-webhook-key belong together: set both or none"
     )]
     HalfACertificate,
+    #[error(
+        "--console-address {0} is not on loopback: set --console-token-file, or an address such as 127.0.0.1:10243"
+    )]
+    ConsoleWithoutToken(SocketAddr),
     #[error("the numbers of all --{0} together are not ascending: sort them")]
     UnsortedBuckets(&'static str),
     #[error("--{0} and --{1} are both {2}: set different ports")]
@@ -93,9 +110,14 @@ impl Config {
             gateway.ports = services.map(|services| services.record.clone());
             gateway.published = cluster.status.as_ref().and_then(published);
         }
+        let console = console(flags, preset, system)?;
         let serving = Serving {
             options,
-            proxy: proxy(flags, &ports, preset, system),
+            proxy: headgate_proxy::Config {
+                counts_all_hosts: console.is_some(),
+                ..proxy(flags, &ports, preset, system)
+            },
+            console,
             admin,
             grace: grace(flags, preset),
         };
@@ -288,7 +310,7 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         },
         metrics_per_host: flags.switch("metrics-per-host"),
         metrics_per_undefined_host: flags.switch("metrics-per-undefined-host"),
-        counts_all_hosts: false,
+        counts_all_hosts: false, // unless there is a console
         status_classes: flags.switch("report-status-classes"),
         commit: COMMIT.unwrap_or("unknown"),
         excluded_metrics: flags.list("exclude-socket-metrics"),
@@ -307,6 +329,35 @@ fn editions(flags: &Flags) -> Vec<String> {
     // A name is the name of a file, not a path.
     let names = names.filter(|name| !name.is_empty() && !name.contains('/'));
     names.map(str::to_owned).collect()
+}
+
+/// The console; `None`: switched off.
+fn console(
+    flags: &Flags,
+    preset: Preset,
+    system: &System,
+) -> Result<Option<ConsoleOptions>, Conflict> {
+    let Some(HostPort { host, port }) = flags.host_port("console-address") else {
+        return Ok(None);
+    };
+    let address = SocketAddr::new(host.unwrap_or_else(|| system.all_addresses()), port);
+    let token = flags.file("console-token-file");
+    if token.is_none() && !address.ip().is_loopback() {
+        return Err(Conflict::ConsoleWithoutToken(address));
+    }
+    Ok(Some(ConsoleOptions {
+        address,
+        is_default: !flags.is_given("console-address"),
+        token,
+        hosts: flags.list("console-hosts"),
+        instance: Instance {
+            command: preset.as_str().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            namespace: system.pod_namespace.clone(),
+            pod: system.pod_name.clone(),
+            started_unix_seconds: 0, // the kernel says it
+        },
+    }))
 }
 
 fn admin_address(flags: &Flags, preset: Preset, system: &System) -> IpAddr {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use headgate_cluster::events::{ConfigChange, Notice, Notices};
+use headgate_cluster::lease::Leadership;
 use headgate_cluster::status::StatusInput;
 use headgate_cluster::{
     CacheOptions, ConnectOptions, Connected, Timing, Watch, WatchOptions, connect,
@@ -19,9 +20,11 @@ use headgate_cluster::{
 use headgate_compile::{
     Compiled, Finding, Kind, Name, Object, ObjectRef, Options, Origin, Snapshot, Subject, unserved,
 };
+use headgate_console::model;
 use headgate_proxy::ResolvedNames;
 use prometheus::Registry;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use self::external_names::UnresolvedNames;
 use self::gateway_statuses::GatewayStatuses;
@@ -30,7 +33,7 @@ pub(crate) use self::metrics::Metrics;
 use self::tasks::Tasks;
 use crate::app::{self, Serving};
 use crate::config::Cluster;
-use crate::reconciler::{Feed, Input, Query};
+use crate::reconciler::{ClusterState, Feed, Input, Query};
 
 /// Capacity of the queue of queries; senders wait while it is full.
 const MAX_QUERIES: usize = 64;
@@ -67,7 +70,14 @@ struct Controller {
     has_published: bool,
     /// The ConfigMaps of flags that were read.
     known_maps: Vec<Name>,
+    /// URL of the API server.
+    server: String,
+    /// `None`: no leader election.
+    leadership: Option<Observed<Leadership>>,
 }
+
+/// The last value that another task has set.
+type Observed<T> = tokio::sync::watch::Receiver<T>;
 
 impl Controller {
     fn start(connected: &Connected, serving: &Serving, cluster: &Cluster) -> Result<Self> {
@@ -91,11 +101,14 @@ impl Controller {
             .clone()
             .and_then(|leadership| tasks.statuses(cluster, watch.statuses(), leadership, &metrics));
         let gateway = serving.options.gateway.as_ref();
-        let gateway_statuses = leadership.zip(gateway).and_then(|(leadership, gateway)| {
-            let controller = gateway.controller.clone();
-            let observed = watch.gateway_statuses();
-            tasks.gateway_statuses(cluster, controller, observed, leadership, &metrics)
-        });
+        let gateway_statuses = leadership
+            .clone()
+            .zip(gateway)
+            .and_then(|(leadership, gateway)| {
+                let controller = gateway.controller.clone();
+                let observed = watch.gateway_statuses();
+                tasks.gateway_statuses(cluster, controller, observed, leadership, &metrics)
+            });
         if let Some(webhook) = &cluster.webhook {
             tasks.webhook(webhook, sender, &metrics)?;
         }
@@ -114,6 +127,8 @@ impl Controller {
             changed: Vec::new(),
             has_published: false,
             known_maps: Vec::new(),
+            server: connected.server.clone(),
+            leadership,
         })
     }
 
@@ -177,6 +192,27 @@ impl Feed for Controller {
 
     fn listening(&self) -> Option<SocketAddr> {
         self.tasks.webhook_address()
+    }
+
+    fn cluster(&self) -> Option<ClusterState> {
+        let (health, leadership) = (self.watch.health(), self.leadership.clone());
+        let (server, pod) = (self.server.clone(), self.pod.name.clone());
+        Some(Box::new(move || {
+            let health = health.borrow();
+            let leadership = leadership.as_ref().map(|leadership| leadership.borrow());
+            let (role, leader) = match leadership.as_deref() {
+                None => ("none", None),
+                Some(now) if now.leader(Instant::now()).is_some() => ("leader", Some(&*pod)),
+                Some(now) => ("follower", now.holder()),
+            };
+            model::Cluster {
+                server: server.clone(),
+                is_healthy: health.connected && health.problems.is_empty(),
+                problems: health.problems.clone(),
+                role: role.to_owned(),
+                leader: leader.map(str::to_owned),
+            }
+        }))
     }
 
     async fn next(&mut self) -> Input {

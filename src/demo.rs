@@ -1,6 +1,8 @@
 //! `headgate demo`: the built-in examples, with an echo backend for every Service in the same process, and commands to
 //! try.
 
+mod traffic;
+
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,6 +13,7 @@ use headgate_compile::{Name, Service};
 use headgate_manifest::{Source, SourceOptions};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use rustls::RootCertStore;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,13 +26,16 @@ use crate::serve::Files;
 const ENDPOINTS: &str = "endpoints.json";
 
 /// Serves the examples until SIGTERM or SIGINT, or until its terminal is closed.
-pub(crate) async fn run(serving: Serving) -> Result<()> {
+pub(crate) async fn run(serving: Serving, has_traffic: bool) -> Result<()> {
     let directory = Directory::create()?;
-    start_backends(&directory).await?;
+    let roots = start_backends(&directory).await?;
     let feed = Files(directory.source()?);
     let mut hung_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let served = app::run(serving, feed, |addresses| {
-        print!("{}", welcome(addresses, &directory.0))
+        print!("{}", welcome(addresses, &directory.0, has_traffic));
+        if has_traffic {
+            tokio::spawn(traffic::run(addresses.https.clone(), roots));
+        }
     });
     tokio::select! {
         result = served => result,
@@ -66,7 +72,8 @@ impl Drop for Directory {
 }
 
 /// Starts an echo backend for every Service except ExternalName ones, and writes their EndpointSlices beside the examples.
-async fn start_backends(directory: &Directory) -> Result<()> {
+/// Returns the authorities of the examples.
+async fn start_backends(directory: &Directory) -> Result<RootCertStore> {
     let mut source = directory.source()?;
     source.changes().await;
     let mut slices = String::new();
@@ -82,7 +89,8 @@ async fn start_backends(directory: &Directory) -> Result<()> {
         }
     }
     let file = directory.0.join(ENDPOINTS);
-    std::fs::write(&file, slices).with_context(|| format!("writing {}", file.display()))
+    std::fs::write(&file, slices).with_context(|| format!("writing {}", file.display()))?;
+    Ok(traffic::roots(source.snapshot()))
 }
 
 fn start_backend(service: &Service) -> Result<EndpointSlice> {
@@ -123,14 +131,22 @@ fn start_backend(service: &Service) -> Result<EndpointSlice> {
 }
 
 /// Commands to try, with the bound ports.
-fn welcome(addresses: &Addresses, directory: &Path) -> String {
+fn welcome(addresses: &Addresses, directory: &Path, has_traffic: bool) -> String {
     let port = |of: &[SocketAddr]| of.first().map_or(0, SocketAddr::port);
     let (http, https) = (port(&addresses.http), port(&addresses.https));
     let admin = addresses.admin.port();
     let api =
         format!("--resolve api.ecommerce.com:{https}:127.0.0.1 https://api.ecommerce.com:{https}");
+    let console = addresses.console.map_or_else(String::new, |address| {
+        format!("Console, for a browser:\n  http://{address}/\n\n")
+    });
+    let traffic = match has_traffic {
+        true => " A few requests each second are the demo's own (--no-traffic: none).",
+        false => "",
+    };
     format!(
         "\n\
+{console}\
 Headgate is serving an example shop on ports {http} (http) and {https} (https).\n\
 \n\
 Host and path routing, with TLS from a Secret:\n  curl -k {api}/users/7\n  curl -k --resolve www.ecommerce.com:{https}:127.0.0.1 https://www.ecommerce.com:{https}/\n\
@@ -142,7 +158,7 @@ A Gateway with an HTTPRoute: a header selects version 2, and an old path is redi
 Rewrites, WebSocket, gRPC and more are in these files; edit them, and changes are served at once:\n  {}\n\
 Routing table, findings and metrics:\n  curl http://127.0.0.1:{admin}/debug/table\n  curl http://127.0.0.1:{admin}/debug/findings\n  curl http://127.0.0.1:{admin}/metrics\n\
 \n\
-Stop with Ctrl-C. The access log follows.\n\n",
+Stop with Ctrl-C. The access log follows.{traffic}\n\n",
         directory.display()
     )
 }

@@ -152,6 +152,28 @@ impl Input {
         Ok(compile(snapshot, &nothing, None, &self.options, &fallback))
     }
 
+    /// The objects that a process serves.
+    pub(crate) fn of_served(
+        snapshot: Snapshot,
+        unreadable: Vec<Finding>,
+        options: &Options,
+    ) -> Self {
+        Self {
+            objects: Objects::Files(Box::new(snapshot)),
+            unreadable,
+            options: Options {
+                explain_unserved: true,
+                ..options.clone()
+            },
+            source: "the objects that this process serves".to_owned(),
+            workload: None,
+            flags: Vec::new(),
+            values: Vec::new(),
+            notes: Vec::new(),
+            absent: Vec::new(),
+        }
+    }
+
     /// The input from files.
     pub(crate) fn of_files(contents: Contents, controller: Controller, source: String) -> Self {
         Self {

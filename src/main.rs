@@ -5,6 +5,7 @@ mod app;
 mod args;
 mod check;
 mod config;
+mod console;
 mod control_metrics;
 mod controller;
 mod convert;
@@ -21,6 +22,7 @@ mod output;
 mod reconciler;
 mod serve;
 mod stop;
+mod top;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -51,15 +53,16 @@ fn main() -> ExitCode {
             }
         }
         Invocation::Serve(config, paths) => return serve(*config, paths),
-        Invocation::Demo(config) => {
+        Invocation::Demo(config, has_traffic) => {
             start_log(&config);
-            block_on(demo::run(config.serving))
+            block_on(demo::run(config.serving, has_traffic))
         }
         Invocation::Check(args) => return check::run(&args),
         Invocation::Convert(args) => return convert::run(&args),
         Invocation::Explain(args) => return explain::run(&args),
         Invocation::Echo(args) => block_on(echo::run(args)),
         Invocation::Stop(args) => block_on(stop::run(args)),
+        Invocation::Top(args) => block_on(top::run(*args)),
         Invocation::Flags => page(&docs::flags_markdown()),
         Invocation::Metrics => page(&docs::metrics_markdown()),
         Invocation::Variables => page(&docs::variables_markdown()),
@@ -71,7 +74,7 @@ fn main() -> ExitCode {
 fn harden(invocation: &Invocation) {
     let mut results = vec![hardening::hide_memory()];
     // Other commands may run a plugin of a kubeconfig for credentials, which may be installed with privileges.
-    if let Invocation::Controller(_) | Invocation::Serve(..) | Invocation::Demo(_) = invocation {
+    if let Invocation::Controller(_) | Invocation::Serve(..) | Invocation::Demo(..) = invocation {
         results.push(hardening::give_up_new_privileges());
     }
     for problem in results.into_iter().filter_map(Result::err) {

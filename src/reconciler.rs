@@ -21,11 +21,16 @@ pub(crate) enum Input {
 /// A read-only call on the current state.
 pub(crate) type Query = Box<dyn FnOnce(&View<'_>) + Send>;
 
+/// Says how the API server and the leader are now.
+pub(crate) type ClusterState = Box<dyn Fn() -> headgate_console::model::Cluster + Send + Sync>;
+
 /// The state after the last batch.
 pub(crate) struct View<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) compiled: &'a Compiled,
     pub(crate) options: &'a Options,
+    /// Findings about objects and documents that cannot be read.
+    pub(crate) unreadable: &'a [Finding],
 }
 
 /// A source of batches, notified of the tables published from them: files or a cluster.
@@ -40,6 +45,11 @@ pub(crate) trait Feed {
 
     /// The address on which the source itself listens, to which no Service may lead.
     fn listening(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// How the cluster is, if there is one: a function that may be called on any thread.
+    fn cluster(&self) -> Option<ClusterState> {
         None
     }
 
@@ -157,6 +167,7 @@ impl Reconciler {
                     snapshot: feed.snapshot(),
                     compiled: &self.compiled,
                     options: &self.options,
+                    unreadable: &self.unreadable,
                 });
                 self
             }

@@ -15,6 +15,7 @@ mod traffic {
     mod catalogue;
     mod clients;
     mod compression;
+    mod console;
     mod cors;
     mod exhaustion;
     mod explain;

@@ -39,12 +39,12 @@ pub(crate) struct Explainer {
 }
 
 /// The state that is served.
-pub(super) struct Current {
-    pub(super) table: Arc<RoutingTable>,
-    pub(super) findings: Arc<Vec<Finding>>,
+pub(crate) struct Current {
+    pub(crate) table: Arc<RoutingTable>,
+    pub(crate) findings: Arc<Vec<Finding>>,
 }
 
-type Failure = (StatusCode, String);
+pub(crate) type Failure = (StatusCode, String);
 
 impl Explainer {
     /// Explanations with the objects of the reconciler that `queries` go to.
@@ -64,7 +64,7 @@ impl Explainer {
     }
 
     /// The names that the data plane has resolved, when it has started.
-    pub(super) fn names(&self) -> Option<&ResolvedNames> {
+    pub(crate) fn names(&self) -> Option<&ResolvedNames> {
         self.names.get()
     }
 
@@ -74,6 +74,18 @@ impl Explainer {
     /// Status and reason.
     pub(super) async fn explain(&self, query: &str, current: Current) -> Result<Value, Failure> {
         let request = parsed(query).map_err(|reason| (StatusCode::BAD_REQUEST, reason))?;
+        self.explain_request(request, current).await
+    }
+
+    /// The explanation of a request of [`Asked`].
+    ///
+    /// # Errors
+    /// Status and reason.
+    pub(crate) async fn explain_request(
+        &self,
+        request: ExplainRequest,
+        current: Current,
+    ) -> Result<Value, Failure> {
         let request = ExplainRequest {
             loopback: self.loopback,
             names: self.names.get().cloned(),
@@ -114,18 +126,32 @@ impl Explainer {
         &self,
         explained: Arc<(ExplainRequest, Explanation)>,
     ) -> Result<Objects, Failure> {
-        let (sender, objects) = oneshot::channel();
+        self.query(move |view| {
+            let state = (view.snapshot, view.compiled, view.options);
+            let (request, explanation) = &*explained;
+            Objects::of(state, (request, explanation))
+        })
+        .await
+    }
+
+    /// Asks the reconciler, which does nothing else meanwhile.
+    ///
+    /// # Errors
+    /// When the process stops.
+    pub(crate) async fn query<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&View<'_>) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (sender, answer) = oneshot::channel();
         let query: Query = Box::new(move |view: &View<'_>| {
             // The client may have left while the query waited.
             if !sender.is_closed() {
-                let state = (view.snapshot, view.compiled, view.options);
-                let (request, explanation) = &*explained;
-                let _ = sender.send(Objects::of(state, (request, explanation)));
+                let _ = sender.send(read(view));
             }
         });
         let queued = self.queries.send(query).await;
         queued.map_err(|_| unavailable("stopping"))?;
-        objects.await.map_err(|_| unavailable("stopping"))
+        answer.await.map_err(|_| unavailable("stopping"))
     }
 }
 
@@ -142,41 +168,46 @@ fn failed(error: impl std::error::Error + 'static) -> Failure {
 }
 
 fn parsed(query: &str) -> Result<ExplainRequest, String> {
-    let mut request = ExplainRequest {
-        method: Method::GET,
-        url: http::Uri::default(),
-        headers: HeaderMap::new(),
-        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        loopback: false,
-        names: None,
-        verifies_passwords: false,
-    };
-    let mut has_url = false;
-    let mut authorization = None;
+    let mut asked = Asked::default();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = percent_decode_str(value).decode_utf8();
         let value = value.map_err(|_| format!("{name}: is not UTF-8"))?;
+        asked.set(name, &value)?;
+    }
+    asked.request()
+}
+
+/// A request to explain, as its parameters are read.
+#[derive(Default)]
+pub(crate) struct Asked {
+    url: Option<RequestUrl>,
+    method: Method,
+    from: Option<IpAddr>,
+    headers: HeaderMap,
+}
+
+impl Asked {
+    /// Reads the parameter `url`, `method`, `from` or `header`, the last of which may occur several times.
+    ///
+    /// # Errors
+    /// The name, and what is expected.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let invalid = |reason: String| format!("{name}: {reason}");
         match name {
-            "url" => {
-                let parsed = RequestUrl::parse(&value).map_err(invalid)?;
-                request.url = parsed.url;
-                authorization = parsed.authorization;
-                has_url = true;
-            }
+            "url" => self.url = Some(RequestUrl::parse(value).map_err(invalid)?),
             "method" => {
                 let method = value.parse();
-                request.method = method.map_err(|_| invalid("expected a method".to_owned()))?;
+                self.method = method.map_err(|_| invalid("expected a method".to_owned()))?;
             }
             "from" => {
                 let client = value.parse();
-                request.client =
-                    client.map_err(|_| invalid("expected an IP address".to_owned()))?;
+                let client = client.map_err(|_| invalid("expected an IP address".to_owned()))?;
+                self.from = Some(client);
             }
             "header" => {
-                let (name, value) = field(&value).map_err(invalid)?;
-                request.headers.append(name, value);
+                let (name, value) = field(value).map_err(invalid)?;
+                self.headers.append(name, value);
             }
             _ => {
                 return Err(format!(
@@ -184,15 +215,29 @@ fn parsed(query: &str) -> Result<ExplainRequest, String> {
                 ));
             }
         }
+        Ok(())
     }
-    if let Some(authorization) = authorization {
-        let entry = request.headers.entry(AUTHORIZATION);
-        entry.or_insert(authorization);
-    }
-    if has_url {
-        Ok(request)
-    } else {
-        Err("expected ?url=https://HOST/PATH".to_owned())
+
+    /// The request. `Authorization` replaces the user information of the URL.
+    ///
+    /// # Errors
+    /// When there is no URL.
+    pub(crate) fn request(self) -> Result<ExplainRequest, String> {
+        let url = self.url.ok_or("expected ?url=https://HOST/PATH")?;
+        let mut headers = self.headers;
+        if let Some(authorization) = url.authorization {
+            let entry = headers.entry(AUTHORIZATION);
+            entry.or_insert(authorization);
+        }
+        Ok(ExplainRequest {
+            method: self.method,
+            url: url.url,
+            headers,
+            client: self.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            loopback: false,
+            names: None,
+            verifies_passwords: false,
+        })
     }
 }
 

@@ -474,6 +474,11 @@ fn errors_name_the_flag_and_what_is_expected() {
         ),
         ("demo --healthz-port=8080", "--http-port", "--healthz-port"),
         (
+            "serve dir --console-address=10.0.0.1:0",
+            "--console-address 10.0.0.1:0",
+            "--console-token-file",
+        ),
+        (
             "serve dir --metrics-per-host=false --metrics-per-undefined-host",
             "--metrics-per-undefined-host",
             "--metrics-per-host",
@@ -487,6 +492,25 @@ fn errors_name_the_flag_and_what_is_expected() {
             "{line}: {message}"
         );
     }
+}
+
+#[test]
+fn the_console_is_on_loopback_unless_it_has_a_token() {
+    let console = |line: &str| serve(line).serving.console;
+    let default = console("").unwrap();
+    assert_eq!(default.address.to_string(), "127.0.0.1:10243");
+    assert!(default.is_default && default.token.is_none());
+    assert_eq!(default.instance.command, "serve");
+    assert!(serve("").serving.proxy.counts_all_hosts);
+    let own = console("--console-address=:0 --console-token-file=/token --console-hosts=a,b");
+    let own = own.unwrap();
+    assert_eq!(
+        (own.address.to_string(), own.is_default),
+        ("[::]:0".to_owned(), false)
+    );
+    assert_eq!((own.hosts.len(), own.token), (2, Some("/token".into())));
+    assert!(console("--console-address=").is_none());
+    assert!(!serve("--console-address=").serving.proxy.counts_all_hosts);
 }
 
 #[test]
@@ -517,7 +541,7 @@ fn durations_are_those_of_go() {
 #[test]
 fn the_demo_listens_on_loopback_by_default() {
     let demo = |line: &str| match run(line).unwrap() {
-        Invocation::Demo(config) => config.serving,
+        Invocation::Demo(config, _) => config.serving,
         _ => panic!("not demo"),
     };
     let serving = demo("demo");

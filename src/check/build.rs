@@ -1,9 +1,8 @@
-//! Makes a report from its input: compiles the objects as the controller does, and asks the registries.
+//! Makes a report from its input, compiled as the controller does it: asks the registries.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
 use headgate_compile::{
     Compiled, Finding, IngressStatus, Judgement, Kind, Name, ObjectRef, SettingVerdicts, Severity,
     Subject, expiring, setting_verdicts,
@@ -14,15 +13,10 @@ use super::report::{CheckedIngress, GATEWAY_API, Report, Row, Section};
 use crate::input::{Input, Progress};
 use crate::output;
 
-/// The report about `input`.
-///
-/// # Errors
-/// When no default certificate can be generated.
-pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
-    progress.phase("compiling", None);
+/// The report about `input`, which was compiled to `compiled`.
+pub(super) fn build(input: &Input, compiled: &Compiled, progress: &Progress) -> Report {
     let snapshot = input.objects.snapshot();
-    let compiled = input.compile()?;
-    let findings = Findings::of(input, &compiled);
+    let findings = Findings::of(input, compiled);
     progress.phase("checking", Some(compiled.statuses().len()));
     let closed = compiled.closed_by_settings();
     let judge = compiled.annotation_judge(&input.options);
@@ -47,7 +41,7 @@ pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
             is_refused: *status != IngressStatus::Served,
             is_same: closed.is_none()
                 && *status == IngressStatus::Served
-                && !has_own_errors(&compiled, name, &about)
+                && !has_own_errors(compiled, name, &about)
                 && verdicts.iter().all(|one| one.verdict.is_same()),
             verdicts,
             findings: about.into_iter().cloned().collect(),
@@ -58,7 +52,7 @@ pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
     let about: Vec<&Finding> = findings.others.iter().collect();
     let settings = setting_verdicts(snapshot, &input.options, &about);
     let gateways = compiled.gateway_verdicts(snapshot, &findings.others);
-    let report = Report {
+    Report {
         source: output::plain(&input.source).into_owned(),
         controller: input.workload.as_ref().map(|workload| {
             let text = format!("{} {} ({})", workload.kind, workload.name, workload.image);
@@ -76,10 +70,7 @@ pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
         unserved: findings.unserved,
         others: findings.others,
         is_unreadable: is_unreadable(&input.unreadable),
-    };
-    // Nothing needs the table any more, and freeing it piece by piece takes as long as compiling it.
-    std::mem::forget(compiled);
-    Ok(report)
+    }
 }
 
 /// Whether an Ingress has an error that it does not have in ingress-nginx: there, too, a path belongs to the oldest Ingress.

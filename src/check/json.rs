@@ -9,14 +9,19 @@ use crate::output::finding;
 /// Changes when a field is removed or gets another meaning.
 const VERSION: u32 = 1;
 
-/// The report as JSON.
+/// The report as the text of its JSON.
 pub(super) fn json(report: &Report) -> String {
+    format!("{:#}\n", value(report))
+}
+
+/// The report as JSON.
+pub(super) fn value(report: &Report) -> Value {
     let counts = report.counts();
     let sections = report.sections.iter();
     let sections: Map<String, Value> = sections
         .map(|section| (section.key.to_owned(), section_json(section)))
         .collect();
-    let value = json!({
+    json!({
         "version": VERSION,
         "headline": report.headline(),
         "summary": {
@@ -37,8 +42,7 @@ pub(super) fn json(report: &Report) -> String {
         "ingresses": report.ingresses.iter().map(ingress).collect::<Vec<_>>(),
         "otherClass": report.unserved.iter().map(finding).collect::<Vec<_>>(),
         "findings": report.others.iter().map(finding).collect::<Vec<_>>(),
-    });
-    format!("{value:#}\n")
+    })
 }
 
 fn section_json(section: &Section) -> Value {

@@ -35,6 +35,14 @@ impl Progress {
         }
     }
 
+    /// One that is not shown.
+    pub(crate) fn hidden() -> Self {
+        Self {
+            is_shown: false,
+            ..Self::start()
+        }
+    }
+
     /// Begins to count something else, of which there are `total` if that is known.
     pub(crate) fn phase(&self, name: &'static str, total: Option<usize>) {
         *self.phase.lock() = (name, total);

@@ -23,7 +23,7 @@ impl Leadership {
     }
 
     /// Identity of the other replica that leads, if known.
-    pub(super) fn holder(&self) -> Option<&str> {
+    pub fn holder(&self) -> Option<&str> {
         match self {
             Self::Follower(holder) => holder.as_deref(),
             Self::Leader(_) => None,

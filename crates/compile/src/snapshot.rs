@@ -10,8 +10,8 @@ use foldhash::fast::RandomState;
 
 use crate::{Kept, Kind, Name, Object, ObjectRef};
 
-/// All objects, current and pending.
-#[derive(Default)]
+/// All objects, current and pending. A copy shares the objects.
+#[derive(Clone, Default)]
 pub struct Snapshot {
     kinds: [Objects; Kind::ALL.len()],
     /// The parts of each object that has parts, in the order of their names.
@@ -30,7 +30,7 @@ pub struct Environment {
 }
 
 /// Objects of one kind by name.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Objects {
     current: HashMap<Name, Object, RandomState>,
     /// Takes effect next; `None`: the object is deleted. Always differs from `current`.

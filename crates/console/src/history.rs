@@ -132,8 +132,11 @@ impl History {
         self.series(STEP, steps.map(|step| step.sum(|kept| kept.key == route)))
     }
 
-    /// The requests of a host of the last hour.
+    /// The requests of a host of the last hour; without points where samples have no hosts.
     pub fn host(&self, name: &str) -> Series {
+        if self.hosts.are_unknown() {
+            return Series::default();
+        }
         let key = self.hosts.key(name);
         let steps = self.minutes.steps();
         self.series(

@@ -66,4 +66,7 @@ pub use telemetry::{
     WorkerCounts, route_number,
 };
 pub use trace::TracingEnvironment;
-pub use upstream::{EndpointState, ResolvedNames, UpstreamReport, upstream_report};
+pub use upstream::{
+    EndpointState, ResolvedNames, UpstreamReport, ejected_endpoints, unhealthy_endpoints,
+    upstream_report,
+};

@@ -80,7 +80,7 @@ pub use policy::{
     Satisfy, Script, Session, SessionCarrier, Share, SignIn, Step, UrlParts, Users, ValueTest,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
-pub use render::{json, text};
+pub use render::{conditions_text, json, route_facts, text};
 pub use resilience::{HealthCheck, Outliers, Resilience, RetryBudget, RetryRate};
 pub use route::{Closed, Origin, PathKind, PatternRewrite, Rewrite, Route, RouteRule, Target};
 pub use settings::{

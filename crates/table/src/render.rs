@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use self::facts::{mirror_fact, route_facts, upstream_facts};
+pub use self::facts::route_facts;
+use self::facts::{mirror_fact, upstream_facts};
 use self::script::host_script_fact;
 use self::settings::settings_facts;
 use self::streams::{stream_lines, stream_target, udp_json};
@@ -118,7 +119,7 @@ fn sorted(hosts: &VirtualHosts) -> Vec<&Host> {
 }
 
 /// Such as ` GET x-user=a ?debug~^1`.
-fn conditions_text(conditions: &Conditions) -> String {
+pub fn conditions_text(conditions: &Conditions) -> String {
     let mut out = String::new();
     if let Some(method) = &conditions.method {
         let _ = write!(out, " {method}");

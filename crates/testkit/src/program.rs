@@ -18,10 +18,11 @@ use crate::gate::lock;
 use crate::wait::{self, PATIENCE};
 
 /// Arguments of every program under test.
-const ARGUMENTS: [&str; 7] = [
+const ARGUMENTS: [&str; 8] = [
     "--http-port=0",
     "--https-port=0",
     "--healthz-port=0",
+    "--console-address=127.0.0.1:0",
     "--bind-address=127.0.0.1",
     "--workers=2",
     "--shutdown-grace-period=0",
@@ -210,6 +211,14 @@ impl Program {
     /// The address of the admin port: health, metrics, tables.
     pub fn admin(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// The address of the console.
+    ///
+    /// # Panics
+    /// When it does not listen in time.
+    pub fn console(&self) -> SocketAddr {
+        listening(&self.child, &self.output, "console")
     }
 
     /// The address of the admission webhook.

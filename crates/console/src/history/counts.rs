@@ -92,6 +92,19 @@ impl Bounds {
         counts
     }
 
+    /// The times that these parts of what `times` counts did not exceed, in seconds.
+    pub fn quantiles<const N: usize>(&self, times: &[u64], parts: [f64; N]) -> [Option<f64>; N] {
+        let counts = self.counts(&Sample {
+            route: 0,
+            host: None,
+            canary: None,
+            client_errors: 0,
+            server_errors: 0,
+            times,
+        });
+        parts.map(|part| self.quantile(&counts, part))
+    }
+
     pub(super) fn traffic(&self, counts: &Counts, seconds: u64) -> Traffic {
         let requests = counts.requests();
         let share = |count: u32| (requests > 0).then(|| f64::from(count) / requests as f64);

@@ -58,6 +58,11 @@ impl Hosts {
         number
     }
 
+    /// Whether no sample had a host.
+    pub(super) fn are_unknown(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// The key of a host; `None`: it has had no requests.
     pub(super) fn key(&self, name: &str) -> Option<u64> {
         let place = self.find(name).ok()?;

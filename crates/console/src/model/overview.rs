@@ -171,10 +171,10 @@ pub struct Propagation {
 pub struct Cluster {
     /// URL of the API server.
     pub server: String,
-    /// Whether the watches work.
+    /// The API server responds, and everything that is needed can be read.
     pub is_healthy: bool,
-    /// Kinds of objects whose watch fails, such as `Ingress`.
-    pub failing_kinds: Vec<String>,
+    /// What cannot be read, with the reason.
+    pub problems: Vec<String>,
     /// `leader`, `follower`, or `none` without leader election.
     pub role: String,
     /// Identity of the leader, if known.

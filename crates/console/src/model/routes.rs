@@ -183,8 +183,10 @@ pub struct Endpoint {
     pub failures: Option<u32>,
     /// How long it is left out still.
     pub left_out_seconds: Option<u64>,
-    /// Its expected share of the requests of its Service, from 0 to 1; `null` where requests decide (hashing, affinity).
+    /// Its share of the requests of the route, from 0 to 1: of a sample while the page is followed, before that as configured;
+    /// `null` where requests decide (hashing, affinity).
     pub share: Option<f64>,
-    /// Moving average of its response time; `null` unless the Service is balanced by it.
+    /// Average of its response time, of the same sample; before that the moving average by which the Service is balanced; `null`:
+    /// not known.
     pub average_seconds: Option<f64>,
 }

@@ -85,7 +85,7 @@ fn notices(overview: &Overview) -> Markup {
             @if let Some(cluster) = failing {
                 p.notice.error {
                     "The API server cannot be watched. What was read last stays in service."
-                    @if !cluster.failing_kinds.is_empty() { " Failing: " bdi { (cluster.failing_kinds.join(", ")) } "." }
+                    @for problem in &cluster.problems { " " bdi { (problem) } "." }
                 }
             }
             @if overview.phase == "draining" {

@@ -122,6 +122,11 @@ impl TapReceiver {
         let request = self.requests.recv().await?;
         Some((request, self.tap.lost.swap(0, Ordering::Relaxed)))
     }
+
+    /// The next request, if one is there.
+    pub fn try_next(&mut self) -> Option<TappedRequest> {
+        self.requests.try_recv().ok()
+    }
 }
 
 impl Drop for TapReceiver {

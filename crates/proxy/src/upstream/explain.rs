@@ -97,7 +97,7 @@ fn session(
 }
 
 /// How an endpoint is chosen among all.
-fn turn(upstream: &Upstream) -> String {
+pub(super) fn turn(upstream: &Upstream) -> String {
     if let Some(affinity) = &upstream.affinity {
         return format!("at random; then by the cookie {}", affinity.cookie);
     }

@@ -209,13 +209,13 @@ impl Bound {
 }
 
 /// Endpoints of `upstream` that are ejected now.
-pub(crate) fn ejected_endpoints(upstream: &Upstream) -> usize {
+pub fn ejected_endpoints(upstream: &Upstream) -> usize {
     let state = upstream.slot.get::<UpstreamState>();
     state.map_or(0, |state| state.health.ejected())
 }
 
 /// Endpoints of `upstream` whose health checks have failed.
-pub(crate) fn unhealthy_endpoints(upstream: &Upstream) -> usize {
+pub fn unhealthy_endpoints(upstream: &Upstream) -> usize {
     let state = upstream.slot.get::<UpstreamState>();
     state.map_or(0, |state| state.health.unhealthy())
 }

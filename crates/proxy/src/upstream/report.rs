@@ -9,6 +9,7 @@ use headgate_table::{Endpoints, Upstream};
 use tokio::time::Instant;
 
 use super::balance::UpstreamState;
+use super::explain::turn;
 use super::health::EndpointState;
 use super::resolve::ResolvedNames;
 
@@ -21,6 +22,8 @@ pub struct UpstreamReport {
     pub pending: usize,
     /// Its endpoints; of a name, those that it resolves to.
     pub endpoints: Vec<(SocketAddr, EndpointState)>,
+    /// How an endpoint is chosen, in words.
+    pub balance: String,
     /// Moving averages of response times, of the endpoints that have one: only where `load-balance` is `ewma`.
     pub averages: Vec<(SocketAddr, Duration)>,
 }
@@ -44,6 +47,7 @@ pub fn upstream_report(upstream: &Upstream, names: Option<&ResolvedNames>) -> Up
         requests,
         pending,
         endpoints: endpoints.into_iter().zip(states).collect(),
+        balance: turn(upstream),
         averages,
     }
 }

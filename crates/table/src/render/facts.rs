@@ -58,7 +58,8 @@ pub(super) fn nets(set: &IpSet) -> String {
     nets.join(",")
 }
 
-pub(super) fn route_facts(route: &Route) -> Vec<String> {
+/// Everything of a route that differs from the defaults.
+pub fn route_facts(route: &Route) -> Vec<String> {
     let mut facts = Facts::default();
     match route.https {
         HttpsRedirect::Never => {}

@@ -31,6 +31,28 @@ pub fn annotations_markdown() -> String {
     page
 }
 
+impl Annotation {
+    /// What happens with an invalid value, in words.
+    pub fn invalid_value(&self) -> &'static str {
+        consequence(self.entry.on_invalid)
+    }
+
+    /// How far it is supported, in words.
+    pub fn support(&self) -> String {
+        support(&self.entry, "closes the route")
+    }
+
+    /// What differs from ingress-nginx, in sentences; empty: nothing.
+    pub fn difference(&self) -> String {
+        differences(&self.entry)
+    }
+
+    /// Which values are valid, in words.
+    pub fn expected(&self) -> String {
+        self.entry.kind.expected()
+    }
+}
+
 /// What differs from ingress-nginx, in sentences.
 pub(crate) fn differences(entry: &Entry) -> String {
     let texts = entry.differences.iter().map(|difference| difference.text);

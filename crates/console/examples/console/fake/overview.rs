@@ -150,7 +150,7 @@ pub(super) fn overview(hosts: usize, busiest: Vec<RouteRow>) -> Overview {
         cluster: Some(Cluster {
             server: "https://10.96.0.1:443".into(),
             is_healthy: true,
-            failing_kinds: vec!["Ingress".into()],
+            problems: vec!["Ingresses cannot be listed: forbidden".into()],
             role: "leader".into(),
             leader: Some("headgate-controller-7d9f6c5b8-x2v4q".into()),
         }),

@@ -1,0 +1,35 @@
+//! The report of `headgate check` about what this process serves.
+
+use headgate_console::Failed;
+use headgate_console::model::CheckPage;
+use serde::Deserialize as _;
+use tokio::task::spawn_blocking;
+
+use super::{Console, failed, not_yet};
+use crate::input::Input;
+
+/// The objects are copied by the reconciler, which takes milliseconds, and compiled and judged by another thread.
+pub(super) async fn check(console: &Console) -> Result<CheckPage, Failed> {
+    console.table().ok_or_else(not_yet)?;
+    let permit = console.checks.clone().try_acquire_owned();
+    let permit = permit
+        .map_err(|_| Failed::Unavailable("another report is being made: try again".to_owned()))?;
+    let input = console.state.explainer().query(|view| {
+        Input::of_served(
+            view.snapshot.clone(),
+            view.unreadable.to_vec(),
+            view.options,
+        )
+    });
+    let input = input.await.map_err(failed)?;
+    let page = spawn_blocking(move || {
+        // Whoever waits for the report may have left; the work goes on, and another one waits for its end.
+        let _permit = permit;
+        let report = crate::check::json_of(&input).map_err(|error| format!("{error:#}"))?;
+        CheckPage::deserialize(report).map_err(|error| error.to_string())
+    });
+    let page = page
+        .await
+        .map_err(|error| Failed::Internal(error.to_string()))?;
+    page.map_err(Failed::Internal)
+}
