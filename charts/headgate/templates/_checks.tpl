@@ -32,9 +32,18 @@
 {{- if or (gt (int (first $range)) (int (last $range))) (lt (int (first $range)) 1) (gt (int (last $range)) 65535) -}}
 {{- fail "gatewayAPI.portRange must be two ports from 1 to 65535, the lower one first, such as 20000-27999." -}}
 {{- end -}}
-{{- range $name, $port := merge (dict "metrics" $controller.metrics.port "admissionWebhooks" $controller.admissionWebhooks.port) $controller.containerPort -}}
+{{- $ports := dict "metrics" $controller.metrics.port "admissionWebhooks" $controller.admissionWebhooks.port -}}
+{{- if .Values.console.enabled }}{{ $_ := set $ports "console" .Values.console.port }}{{ end -}}
+{{- range $name, $port := merge $ports $controller.containerPort -}}
 {{- if and (include "headgate.gatewayServices" $) (ge (int $port) (int (first $range))) (le (int $port) (int (last $range))) -}}
 {{- fail (printf "gatewayAPI.portRange %s has port %d, which the Pods use for %s. Choose other ports for one of them." $.Values.gatewayAPI.portRange (int $port) $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.console.enabled -}}
+{{- range $name, $port := merge (omit $ports "console") $controller.containerPort -}}
+{{- if eq (int $port) (int $.Values.console.port) -}}
+{{- fail (printf "console.port is %d, which the Pods use for %s. Choose another port." (int $port) $name) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.dropIn.enabled (not .Values.dropIn.fullname) -}}

@@ -132,6 +132,12 @@ shutdown-grace-period: {{ $controller.shutdownGracePeriod | quote }}
 {{- include "headgate.flagsOfScope" . }}
 {{- include "headgate.flagsOfStatus" . }}
 {{- include "headgate.flagsOfWebhook" . }}
+{{- if .Values.console.enabled }}
+{{- $console := printf "%s.%s" (include "headgate.consoleName" .) (include "headgate.namespace" .) }}
+console-address: {{ printf ":%d" (int .Values.console.port) | quote }}
+console-token-file: /etc/headgate/console/token
+console-hosts: {{ concat (list (include "headgate.consoleName" .) $console (printf "%s.svc" $console)) .Values.console.hosts | join "," | quote }}
+{{- end }}
 {{- if not $controller.enableAnnotationValidations }}
 enable-annotation-validation: "false"
 {{- end }}

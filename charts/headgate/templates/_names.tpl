@@ -27,6 +27,16 @@
 {{- printf "%s-admission" (include "headgate.controllerName" .) -}}
 {{- end -}}
 
+{{/* Service of the console. */}}
+{{- define "headgate.consoleName" -}}
+{{- printf "%s-console" (include "headgate.controllerName" .) -}}
+{{- end -}}
+
+{{/* Secret with the token of the console. */}}
+{{- define "headgate.consoleSecret" -}}
+{{- default (include "headgate.consoleName" .) .Values.console.existingSecret -}}
+{{- end -}}
+
 {{- define "headgate.defaultBackendName" -}}
 {{- printf "%s-%s" (include "headgate.fullname" .) .Values.defaultBackend.name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}

@@ -175,6 +175,11 @@ volumeMounts:
 - name: {{ $controller.metrics.portName }}
   containerPort: {{ $controller.metrics.port }}
   protocol: TCP
+{{- if .Values.console.enabled }}
+- name: console
+  containerPort: {{ .Values.console.port }}
+  protocol: TCP
+{{- end }}
 {{- if include "headgate.webhookCertificate" . }}
 - name: webhook
   containerPort: {{ $controller.admissionWebhooks.port }}
@@ -252,6 +257,11 @@ capabilities:
   readOnly: true
 {{- end }}
 {{- end }}
+{{- if .Values.console.enabled }}
+- name: console
+  mountPath: /etc/headgate/console
+  readOnly: true
+{{- end }}
 {{- if eq (include "headgate.webhookCertificate" .) "certManager" }}
 - name: webhook-cert
   mountPath: /usr/local/certificates/
@@ -284,6 +294,14 @@ capabilities:
   secret:
     secretName: {{ . }}
 {{- end }}
+{{- end }}
+{{- if .Values.console.enabled }}
+- name: console
+  secret:
+    secretName: {{ include "headgate.consoleSecret" . }}
+    items:
+      - key: token
+        path: token
 {{- end }}
 {{- if eq (include "headgate.webhookCertificate" .) "certManager" }}
 - name: webhook-cert
