@@ -56,6 +56,26 @@ pub(super) fn refused(path: &str) -> Option<String> {
     let is_plain = path
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-/._~%!$&'()*+,;=:@".contains(&byte));
-    (contains || ends || !is_plain || path.len() > MAX_VALUE)
+    let is_escape = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let is_escaped = path.split('%').skip(1).all(is_escape);
+    (contains || ends || !is_plain || !is_escaped || path.len() > MAX_VALUE)
         .then(|| format!("the API does not allow the path {path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refused;
+
+    #[test]
+    fn literal_paths_are_refused_as_by_the_api() {
+        for path in ["/", "/a%20b", "/%C3%a9", "/-._~!$&'()*+,;=:@"] {
+            assert_eq!(refused(path), None, "{path}");
+        }
+        for path in ["/100%", "/%2", "/%zz", "/%%20", "/a?b", "/a//b", "/a/.."] {
+            assert!(refused(path).is_some(), "{path}");
+        }
+    }
 }
