@@ -5,6 +5,7 @@ import ctypes
 import http.client
 import json
 import os
+import re
 import subprocess
 import threading
 import urllib.request
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import CHART, LOGS, NAMESPACE, program, running
+from cluster import CHART, LOGS, NAMESPACE, ROOT, program, running
 from load import Group, Http1, Load, Request
 
 HOST = "echo.test"
@@ -226,6 +227,39 @@ def test_changes_while_a_watch_expires(release):
         cluster.until(lambda: release.serves("missed.test"), "what was missed is served")
         cluster.until(lambda: not release.serves("after-outage.test"), "what was deleted is not served")
     assert all(release.metric(one, "headgate_watch_restarts_total", reason="gone") > missed[one] for one in replicas)
+
+
+def test_the_api_server_accepts_converted_ingresses(release, tmp_path):
+    """What `headgate convert` writes for the cases of other tests, for the examples, and for more hosts and paths than one object may have."""
+    cluster, cases = release.cluster, ROOT / "tests" / "golden"
+    cluster.kubectl("apply", "--server-side", "--kustomize", str(cluster.programs / "crds"))
+    cluster.apply(CHART / "files" / "headgatepolicies.yaml")
+    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    inputs = [[ROOT / "tests" / "commands" / "convert.in.yaml"], [ROOT / "src" / "examples"]]
+    inputs += [[cases / "stage.yaml", case] for case in sorted(cases.glob("*.in.yaml"))]
+    many = [ingress(f"path-{number}", "paths.test", f"/{number}") for number in range(200)]
+    for number in range(100):
+        one = ingress(f"host-{number}", f"host-{number}.test")
+        one["spec"]["tls"] = [{"hosts": [f"host-{number}.test"], "secretName": f"host-{number}"}]
+        many.append(one)
+    (tmp_path / "many.yaml").write_text("\n---\n".join(map(json.dumps, many)))
+    inputs.append([cases / "stage.yaml", tmp_path / "many.yaml"])
+    written, namespaces = tmp_path / "written.yaml", set()
+    with written.open("w") as file:
+        for number, parts in enumerate(inputs):
+            place = parts[0]
+            if len(parts) > 1:
+                place = tmp_path / f"{number}.yaml"
+                place.write_text("\n---\n".join(part.read_text() for part in parts))
+            done = subprocess.run([program(), "convert", place], capture_output=True, text=True, check=False)
+            # 1: something is lost; 2: it cannot be read, which some cases are about.
+            if done.returncode in (0, 1):
+                file.write(f"# {parts[-1].name}\n{done.stdout}\n")
+                namespaces.update(re.findall(r"^  namespace: (\S+)", done.stdout, re.MULTILINE))
+    for name in namespaces:
+        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    accepted = cluster.kubectl("apply", "--server-side", "--dry-run=server", "-f", written).stdout.splitlines()
+    assert len(accepted) > len(inputs)
 
 
 def test_statuses_are_cleared_when_the_release_is_deleted(release):
