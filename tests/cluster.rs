@@ -13,6 +13,7 @@ mod cluster {
     mod class;
     mod events;
     mod gateway;
+    mod gateway_permissions;
     mod leaders;
     mod outages;
     mod permissions;

@@ -10,9 +10,9 @@ use super::roles;
 use super::support::{backend, ingress, stop, until_logged, until_metric, until_served_by};
 use super::testenv::{TestEnv, until, until_leader};
 
-const GROUP: &str = "gateway.networking.k8s.io";
-const CONTROLLER: &str = "headgate.dev/gateway-controller";
-const ENABLED: &str = "--enable-gateway-api";
+pub(super) const GROUP: &str = "gateway.networking.k8s.io";
+pub(super) const CONTROLLER: &str = "headgate.dev/gateway-controller";
+pub(super) const ENABLED: &str = "--enable-gateway-api";
 /// Gateways listen on their own ports; nothing here leads from a Service to others.
 const OWN_PORTS: &str = "--gateway-port-range=none";
 /// The kinds, by plural.
@@ -29,8 +29,13 @@ const KINDS: [&str; 10] = [
     "referencegrants",
 ];
 
-/// A CRD that serves these versions.
-pub(super) fn definition(plural: &str, versions: &[&str]) -> Value {
+/// A CRD of the Gateway API that serves these versions.
+fn definition(plural: &str, versions: &[&str]) -> Value {
+    definition_in(GROUP, plural, versions)
+}
+
+/// A CRD of this group that serves these versions.
+pub(super) fn definition_in(group: &str, plural: &str, versions: &[&str]) -> Value {
     let versions = versions.iter();
     let versions: Vec<Value> = versions
         .map(|name| json!({"name": name, "served": true, "storage": true}))
@@ -38,13 +43,13 @@ pub(super) fn definition(plural: &str, versions: &[&str]) -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": format!("{plural}.{GROUP}"),
+            "name": format!("{plural}.{group}"),
             "annotations": {
                 "gateway.networking.k8s.io/bundle-version": "v1.6.1",
                 "gateway.networking.k8s.io/channel": "standard",
             },
         },
-        "spec": {"group": GROUP, "versions": versions},
+        "spec": {"group": group, "versions": versions},
     })
 }
 
@@ -90,7 +95,7 @@ pub(super) fn route(env: &TestEnv, kind: &str, name: &str, parent: &str, service
 }
 
 /// A port that nothing listens on.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     socket.local_addr().unwrap().port()
 }
@@ -119,7 +124,7 @@ fn conditions(value: &Value) -> Vec<String> {
     all
 }
 
-fn is_accepted(object: &Value) -> bool {
+pub(super) fn is_accepted(object: &Value) -> bool {
     let generation = &object["metadata"]["generation"];
     let expected = format!("Accepted=True/Accepted@{generation}");
     let status = &object["status"];
@@ -130,7 +135,7 @@ fn is_accepted(object: &Value) -> bool {
 }
 
 #[track_caller]
-fn until_accepted(env: &TestEnv, kind: &str, name: &str) {
+pub(super) fn until_accepted(env: &TestEnv, kind: &str, name: &str) {
     env.until(kind, name, is_accepted);
 }
 
@@ -487,63 +492,6 @@ fn without_permissions_ingresses_are_served_and_the_missing_ones_are_named() {
     let about = |line: &&String| line.contains("allow list and watch of gateways.");
     assert_eq!(log.iter().filter(about).count(), 1, "told once");
     stop(&program);
-}
-
-#[test]
-fn the_roles_for_the_gateway_api_are_sufficient_and_minimal() {
-    let flags = [ENABLED, OWN_PORTS].map(str::to_owned);
-    // Those for the Services of Gateways are used in crates/cluster/tests/gateway_services.rs, and like those for Headgate's own
-    // kinds and experimental ones in a real cluster (tests/conformance).
-    super::permissions::check_roles_except(
-        |_| flags.to_vec(),
-        |grant| {
-            ["headgate.dev", "gateway.networking.x-k8s.io"].contains(&&*grant.group)
-                || matches!(
-                    &*grant.resource,
-                    "services" | "endpointslices" | "configmaps"
-                )
-        },
-    );
-}
-
-/// Makes a controller use every permission for the Gateway API.
-pub(super) fn exercise(env: &TestEnv) {
-    install(env);
-    env.api.create(class("headgate"));
-    let port = free_port();
-    let mut gate = gateway(env, "gate", port);
-    gate["spec"]["allowedListeners"] = json!({"namespaces": {"from": "Same"}});
-    env.api.create(gate);
-    env.api.create(json!({
-        "apiVersion": format!("{GROUP}/v1"), "kind": "ListenerSet",
-        "metadata": {"name": "set", "namespace": env.namespace()},
-        "spec": {
-            "parentRef": {"name": "gate"},
-            "listeners": [{"name": "tcp", "port": free_port(), "protocol": "TCP"}],
-        },
-    }));
-    for kind in ["HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"] {
-        env.api.create(route(env, kind, "web", "gate", "web"));
-    }
-    // An entry that no Gateway asks for any more is removed.
-    env.api.create(json!({
-        "apiVersion": format!("{GROUP}/v1"), "kind": "BackendTLSPolicy",
-        "metadata": {"name": "web", "namespace": env.namespace()},
-        "spec": {"targetRefs": [], "validation": {"hostname": "web.test"}},
-        "status": {"ancestors": [{"controllerName": CONTROLLER, "ancestorRef": {"name": "gone"}, "conditions": []}]},
-    }));
-    env.api.until("GatewayClass", "", "headgate", is_accepted);
-    until_accepted(env, "Gateway", "gate");
-    until_accepted(env, "ListenerSet", "set");
-    for kind in ["HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"] {
-        env.until(kind, "web", |route| {
-            let parents = route["status"]["parents"].as_array();
-            parents.is_some_and(|parents| !parents.is_empty())
-        });
-    }
-    env.until("BackendTLSPolicy", "web", |policy| {
-        policy["status"]["ancestors"] == json!([])
-    });
 }
 
 #[test]

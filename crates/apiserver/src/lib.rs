@@ -9,8 +9,8 @@
 //!
 //! It is not a cluster: there are no controllers (no garbage collection and no endpoints, apart from
 //! [`Options::play_workloads`]), no schemas, no custom resources but those of the Gateway API
-//! (served while their CRDs are stored), and Services get no cluster IP, so that no test connects to
-//! an address outside of loopback.
+//! and of Headgate (served while their CRDs are stored), and Services get no cluster IP, so that no test
+//! connects to an address outside of loopback.
 //!
 //! **Frozen**: nothing is added that the same tests can check at a real cluster (`HEADGATE_TEST_KUBECONFIG`). A difference from
 //! kube-apiserver in an existing part is a bug and is fixed.

@@ -53,12 +53,17 @@ impl Kind {
     }
 }
 
-/// A namespaced kind of the Gateway API.
-const fn gateway(version: &'static str, names: [&'static str; 3]) -> Kind {
+/// A namespaced kind that has a CRD.
+const fn custom(group: &'static str, version: &'static str, names: [&'static str; 3]) -> Kind {
     Kind {
         custom: true,
-        ..kind(GATEWAY, version, names).with(STATUS).generation()
+        ..kind(group, version, names).generation()
     }
+}
+
+/// A namespaced kind of the Gateway API.
+const fn gateway(version: &'static str, names: [&'static str; 3]) -> Kind {
+    custom(GATEWAY, version, names).with(STATUS)
 }
 
 const CORE: &str = "";
@@ -66,6 +71,8 @@ const APPS: &str = "apps";
 const NETWORKING: &str = "networking.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 const GATEWAY: &str = "gateway.networking.k8s.io";
+const EXPERIMENTAL: &str = "gateway.networking.x-k8s.io";
+const OWN: &str = "headgate.dev";
 const MONITORING: &str = "monitoring.coreos.com";
 const STATUS: &[&str] = &["status"];
 const SCALED: &[&str] = &["status", "scale"];
@@ -310,4 +317,30 @@ pub(crate) static KINDS: &[Kind] = &[
     )
     .short(&["refgrant"]),
     gateway("v1alpha2", ["tcproutes", "tcproute", "TCPRoute"]),
+    custom(
+        EXPERIMENTAL,
+        "v1alpha1",
+        [
+            "xbackendtrafficpolicies",
+            "xbackendtrafficpolicy",
+            "XBackendTrafficPolicy",
+        ],
+    )
+    .with(STATUS),
+    custom(
+        OWN,
+        "v1alpha1",
+        ["headgatepolicies", "headgatepolicy", "HeadgatePolicy"],
+    )
+    .short(&["hgpolicy"])
+    .with(STATUS),
+    custom(
+        OWN,
+        "v1alpha1",
+        [
+            "headgateparameters",
+            "headgateparameters",
+            "HeadgateParameters",
+        ],
+    ),
 ];
