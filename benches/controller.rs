@@ -3,22 +3,34 @@
 //!
 //! ```text
 //! cargo bench --bench controller [-- COUNT...] [--churn SECONDS]
+//! cargo bench --bench controller -- --routes
 //! ```
+//!
+//! With `--routes` it has 5,000 HTTPRoutes of ten rules on 50 Gateways instead, and the time from a created HTTPRoute to its
+//! first answer is measured.
 //!
 //! The API server is headgate-apiserver, in this process; the controller is the release binary. Each Ingress has one host and
 //! path, and comes with its Service and slice, like the new host of a tenant. All endpoints are one echo upstream on
 //! loopback.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use headgate_apiserver::ApiServer;
 use headgate_testkit::{Connection, Echo, Program, Request};
 use serde_json::{Value, json};
 
+mod support;
+
+use support::gateways::{GATEWAYS, ROUTES, route_manifest};
+use support::host;
+
 /// Hosts that are added, one after the other.
 const NEW_HOSTS: usize = 300;
 /// Endpoint changes per second.
 const CHANGES: usize = 1000;
+/// The port of the first Gateway; each of the next ones has the next port.
+const FIRST_PORT: u16 = 23_200;
 
 fn main() {
     let mut counts = Vec::new();
@@ -30,6 +42,7 @@ fn main() {
                 let seconds = arguments.next().and_then(|seconds| seconds.parse().ok());
                 churn = seconds.expect("--churn takes a number of seconds");
             }
+            "--routes" => return routes(),
             // cargo adds this.
             "--bench" => {}
             count => counts.push(count.parse().expect("a number of Ingresses")),
@@ -69,7 +82,10 @@ fn run(count: usize, churn: u64) {
     let resident = status(&program, "VmRSS");
     let peak = status(&program, "VmHWM");
 
-    let served = new_hosts(&api, &program, count, port);
+    let address = program.http();
+    let served = new_hosts(&api, count, |number| {
+        (address, "/".to_owned(), objects(number, port).to_vec())
+    });
     let (mean, p99, worst) = served.summary();
 
     let (before, began) = (status(&program, "VmRSS"), cpu(&program));
@@ -83,6 +99,90 @@ fn run(count: usize, churn: u64) {
         served.wrong,
         100.0 * used.as_secs_f64() / Duration::from_secs(churn).as_secs_f64(),
     );
+}
+
+/// HTTPRoutes on Gateways, which listen on their own ports.
+fn routes() {
+    let echo = Echo::start("backend");
+    let port = echo.address().port();
+    let api = ApiServer::start();
+    api.load(["gatewayclasses", "gateways", "httproutes"].map(definition));
+    api.create(json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass",
+        "metadata": { "name": "headgate" },
+        "spec": { "controllerName": "headgate.dev/gateway-controller" },
+    }));
+    let gateway_port = |number: usize| {
+        let offset = u16::try_from(number % GATEWAYS).expect("fewer Gateways than ports");
+        FIRST_PORT + offset
+    };
+    api.load((0..GATEWAYS).map(|number| gateway(number, gateway_port(number))));
+    let objects = |number| {
+        let route = route_manifest(number, GATEWAYS, 0);
+        [service(number), slice(number, port, 1), route]
+    };
+    api.load((0..ROUTES).flat_map(objects));
+
+    let start = Instant::now();
+    let program = Program::controller(
+        env!("CARGO_BIN_EXE_headgate").as_ref(),
+        &api.kubeconfig(),
+        ("ingress", "bench"),
+        &[
+            "--enable-gateway-api",
+            "--gateway-port-range=none",
+            "--update-status=false",
+            "--disable-sync-events",
+            "-v=0",
+        ],
+    );
+    program.until_ready();
+    let ready = start.elapsed();
+    let served = new_hosts(&api, ROUTES, |number| {
+        let address = ([127, 0, 0, 1], gateway_port(number)).into();
+        // The path of the last rule.
+        (address, "/9/0".to_owned(), objects(number).to_vec())
+    });
+    let (mean, p99, worst) = served.summary();
+    println!(
+        "| HTTPRoutes on Gateways | ready after start | resident | created HTTPRoute to its first answer: mean, p99, worst | wrong responses |"
+    );
+    println!("|---|---|---|---|---|");
+    println!(
+        "| {ROUTES} on {GATEWAYS} | {:.2} s | {} MiB | {mean:.2} ms, {p99:.2} ms, {worst:.2} ms | {} |",
+        ready.as_secs_f64(),
+        status(&program, "VmRSS"),
+        served.wrong,
+    );
+}
+
+/// The CRD of a kind of the Gateway API.
+fn definition(plural: &str) -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": format!("{plural}.gateway.networking.k8s.io"),
+            "annotations": {
+                "gateway.networking.k8s.io/bundle-version": "v1.6.1",
+                "gateway.networking.k8s.io/channel": "standard",
+            },
+        },
+        "spec": {
+            "group": "gateway.networking.k8s.io",
+            "versions": [{ "name": "v1", "served": true, "storage": true }],
+        },
+    })
+}
+
+fn gateway(number: usize, port: u16) -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+        "metadata": { "name": format!("gateway-{number}"), "namespace": "shop" },
+        "spec": {
+            "gatewayClassName": "headgate",
+            "listeners": [{ "name": "http", "port": port, "protocol": "HTTP" }],
+        },
+    })
 }
 
 /// The objects of a new host.
@@ -134,10 +234,6 @@ fn slice(number: usize, port: u16, last: usize) -> Value {
     })
 }
 
-fn host(number: usize) -> String {
-    format!("shop-{number}.example.com")
-}
-
 /// Times until new hosts were served.
 struct Served {
     times: Vec<Duration>,
@@ -155,25 +251,31 @@ impl Served {
     }
 }
 
-/// Adds hosts one by one and sends requests to each until it is served: only 404 before and 200 after are right.
-fn new_hosts(api: &ApiServer, program: &Program, count: usize, port: u16) -> Served {
+/// Adds hosts one by one and sends requests to each until it is served: only 404 before and 200 after are right. `new` gives
+/// for a number where to send a request, its path, and the objects of the host.
+fn new_hosts(
+    api: &ApiServer,
+    count: usize,
+    new: impl Fn(usize) -> (SocketAddr, String, Vec<Value>),
+) -> Served {
     let mut served = Served {
         times: Vec::new(),
         wrong: 0,
     };
     for number in count..count + NEW_HOSTS {
-        let request = Request::get("/").host(&host(number));
-        let mut connection = Connection::open(program.http());
+        let (address, path, objects) = new(number);
+        let request = Request::get(&path).host(&host(number));
+        let mut connection = Connection::open(address);
         let before = connection.exchange(&request).status;
         served.wrong += usize::from(before != 404);
         let start = Instant::now();
-        for object in objects(number, port) {
+        for object in objects {
             api.create(object);
         }
         for sent in 1.. {
             // Fewer than keep-alive-requests.
             if sent % 500 == 0 {
-                connection = Connection::open(program.http());
+                connection = Connection::open(address);
             }
             match connection.exchange(&request).status {
                 200 => break,

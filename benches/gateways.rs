@@ -11,14 +11,11 @@ use headgate_table::{Certificate, Publisher, publisher};
 
 mod support;
 
-use support::gateways;
+use support::gateways::{self, GATEWAYS, ROUTES};
 
 /// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-const ROUTES: usize = 5_000;
-const GATEWAYS: usize = 50;
 
 /// A cluster that is served.
 struct Served {

@@ -8,11 +8,20 @@ use serde_json::{Value, json};
 
 use super::backend;
 
+/// HTTPRoutes of a large cluster.
+pub(crate) const ROUTES: usize = 5_000;
+/// Gateways of a large cluster.
+pub(crate) const GATEWAYS: usize = 50;
 /// Rules of each route.
 const RULES: usize = 10;
 
 /// HTTPRoute `n` of one of `gateways`. `revision` goes into a path, so that two revisions differ.
 pub(crate) fn route(n: usize, gateways: usize, revision: usize) -> Object {
+    read::<HttpRouteSpec>(route_manifest(n, gateways, revision))
+}
+
+/// The manifest of [`route`].
+pub(crate) fn route_manifest(n: usize, gateways: usize, revision: usize) -> Value {
     let rule = |index: usize| {
         json!({
             "matches": [{ "path": { "type": "PathPrefix", "value": format!("/{index}/{revision}") } }],
@@ -22,7 +31,8 @@ pub(crate) fn route(n: usize, gateways: usize, revision: usize) -> Object {
             "backendRefs": [{ "name": format!("web-{n}"), "port": 80 }],
         })
     };
-    read::<HttpRouteSpec>(json!({
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
         "metadata": {
             "name": format!("route-{n}"), "namespace": "shop", "uid": format!("{n}"),
             "creationTimestamp": "2026-01-01T00:00:00Z",
@@ -32,7 +42,7 @@ pub(crate) fn route(n: usize, gateways: usize, revision: usize) -> Object {
             "hostnames": [super::host(n)],
             "rules": (0..RULES).map(rule).collect::<Value>(),
         },
-    }))
+    })
 }
 
 /// `routes` HTTPRoutes with their Services and slices, on `gateways` Gateways.
