@@ -104,6 +104,7 @@ fn a_route_is_named_by_its_counters() {
     let fixture = Fixture::new(&config());
     let test = TestRoute::new("/a");
     let route = headgate_table::Route {
+        rule: None,
         path: test.path.clone(),
         kind: headgate_table::PathKind::Prefix,
         origin: Arc::new(Origin::clone(&test.origin)),
