@@ -1,8 +1,6 @@
 //! The upstreams of the table with what the data plane knows of them, for `/debug/table`.
 
-use std::net::SocketAddr;
-
-use headgate_proxy::{EndpointState, ResolvedNames, upstream_report};
+use headgate_proxy::{EndpointReport, ResolvedNames, upstream_report};
 use headgate_table::{RoutingTable, Upstream};
 use serde_json::{Value, json};
 
@@ -26,8 +24,9 @@ fn upstream(upstream: &Upstream, names: Option<&ResolvedNames>) -> Value {
 }
 
 /// Without what does not apply: most endpoints are sound.
-fn endpoint((address, state): &(SocketAddr, EndpointState)) -> Value {
-    let mut value = json!({ "address": address.to_string(), "state": state.as_str() });
+fn endpoint(endpoint: &EndpointReport) -> Value {
+    let state = &endpoint.state;
+    let mut value = json!({ "address": endpoint.address.to_string(), "state": state.as_str() });
     if let Some(failures) = state.failures() {
         value["failures"] = failures.into();
     }

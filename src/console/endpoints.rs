@@ -1,9 +1,7 @@
 //! Upstreams with what the data plane knows of their endpoints.
 
-use std::net::SocketAddr;
-
 use headgate_console::model::{Endpoint, RouteBackend};
-use headgate_proxy::{EndpointState, ResolvedNames, UpstreamReport, upstream_report};
+use headgate_proxy::{EndpointReport, EndpointState, ResolvedNames, upstream_report};
 use headgate_table::{
     Backend, BackendProtocol, Balance, Endpoints, RoutingTable, Split, Target, Upstream,
 };
@@ -25,8 +23,12 @@ pub(super) fn ready(table: &RoutingTable, target: &Target) -> (usize, usize) {
 /// Endpoints of an upstream that get requests, and all of them.
 pub(super) fn counts(upstream: &Upstream) -> (usize, usize) {
     let report = upstream_report(upstream, None);
-    let ready = report.endpoints.iter().filter(|(_, state)| is_ready(state));
-    (ready.count(), report.endpoints.len())
+    (ready_of(&report.endpoints), report.endpoints.len())
+}
+
+fn ready_of(endpoints: &[EndpointReport]) -> usize {
+    let ready = endpoints.iter().filter(|one| is_ready(&one.state));
+    ready.count()
 }
 
 fn is_ready(state: &EndpointState) -> bool {
@@ -106,10 +108,9 @@ fn of(
     names: Option<&ResolvedNames>,
 ) -> RouteBackend {
     let report = upstream_report(upstream, names);
-    let ready = report.endpoints.iter().filter(|(_, state)| is_ready(state));
-    let in_turn = is_in_turn(upstream).then(|| ready.count());
+    let in_turn = is_in_turn(upstream).then(|| ready_of(&report.endpoints));
     let endpoints = report.endpoints.iter();
-    let endpoints = endpoints.map(|known| endpoint(&report, known, in_turn));
+    let endpoints = endpoints.map(|known| endpoint(known, in_turn));
     RouteBackend {
         name: upstream.name.to_string(),
         role: role.to_owned(),
@@ -129,15 +130,10 @@ fn of(
     }
 }
 
-fn endpoint(
-    report: &UpstreamReport,
-    (address, state): &(SocketAddr, EndpointState),
-    in_turn: Option<usize>,
-) -> Endpoint {
-    let mut averages = report.averages.iter();
-    let average = averages.find(|(endpoint, _)| endpoint == address);
+fn endpoint(known: &EndpointReport, in_turn: Option<usize>) -> Endpoint {
+    let state = &known.state;
     Endpoint {
-        address: address.to_string(),
+        address: known.address.to_string(),
         state: state.as_str().to_owned(),
         detail: state.to_string(),
         failures: state.failures(),
@@ -146,7 +142,8 @@ fn endpoint(
             true => 1.0 / ready.max(1) as f64,
             false => 0.0,
         }),
-        average_seconds: average.map(|(_, time)| time.as_secs_f64()),
+        connections: known.connections,
+        average_seconds: known.average.map(|time| time.as_secs_f64()),
     }
 }
 

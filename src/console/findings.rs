@@ -44,8 +44,6 @@ pub(super) fn row(finding: &Finding) -> FindingRow {
         field: finding.field.to_string(),
         message: finding.message.to_string(),
         annotation: annotation(&finding.field).map(str::to_owned),
-        // The message has it, unless it is secret.
-        value: None,
     }
 }
 

@@ -14,6 +14,7 @@ use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
 use crate::sync::AtomicUsize;
+use crate::upstream::Counted;
 
 /// Bound of one response, bytes.
 const OF_RESPONSE: usize = 64 << 10;
@@ -159,14 +160,17 @@ impl Drop for Held {
 pub(crate) struct Rationed<S> {
     stream: Take<S>,
     process: Arc<ResponseBuffers>,
+    /// It is counted while it is open, whatever it is used for.
+    _open: Option<Counted>,
 }
 
 impl<S: AsyncRead> Rationed<S> {
-    /// `stream`, limited by what `process` holds.
-    pub(crate) fn new(stream: S, process: Arc<ResponseBuffers>) -> Self {
+    /// `stream`, limited by what `process` holds, and counted as `open`.
+    pub(crate) fn new(stream: S, process: Arc<ResponseBuffers>, open: Option<Counted>) -> Self {
         Self {
             stream: stream.take(u64::MAX),
             process,
+            _open: open,
         }
     }
 }
@@ -283,7 +287,7 @@ mod tests {
     async fn reads_are_short_while_the_process_holds_too_much() {
         let process = Arc::new(ResponseBuffers::new(0));
         let text = piece(100);
-        let mut stream = Rationed::new(&text[..], process.clone());
+        let mut stream = Rationed::new(&text[..], process.clone(), None);
         let mut sink = vec![0; 64 << 10];
         assert_eq!(stream.read(&mut sink).await.unwrap(), 64 << 10);
         let held = Gate::new(ConnectionBuffers::new(process)).hold(piece(4));

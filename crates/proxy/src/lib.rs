@@ -67,6 +67,6 @@ pub use telemetry::{
 };
 pub use trace::TracingEnvironment;
 pub use upstream::{
-    EndpointState, ResolvedNames, UpstreamReport, ejected_endpoints, unhealthy_endpoints,
-    upstream_report,
+    EndpointReport, EndpointState, ResolvedNames, UpstreamReport, ejected_endpoints,
+    unhealthy_endpoints, upstream_report,
 };

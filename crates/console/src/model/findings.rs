@@ -15,14 +15,11 @@ pub struct FindingRow {
     pub object: String,
     /// The field, annotation or key; empty: the whole object.
     pub field: String,
-    /// What is wrong, with the value, what happens now, and what would be right.
+    /// What is wrong, with the value unless it is secret, what happens now, and what would be right.
     pub message: String,
     /// The annotation that the field is, without prefix, for a link to its page; `null`: none.
     #[serde(default)]
     pub annotation: Option<String>,
-    /// The value of that annotation, if it is known; `null`: not known, or secret.
-    #[serde(default)]
-    pub value: Option<String>,
 }
 
 /// Numbers of findings.

@@ -186,6 +186,8 @@ pub struct Endpoint {
     /// Its share of the requests of the route, from 0 to 1: of a sample while the page is followed, before that as configured;
     /// `null` where requests decide (hashing, affinity).
     pub share: Option<f64>,
+    /// Connections that this Service has opened to it and that are open, kept ones too.
+    pub connections: usize,
     /// Average of its response time, of the same sample; before that the moving average by which the Service is balanced; `null`:
     /// not known.
     pub average_seconds: Option<f64>,

@@ -117,9 +117,6 @@ fn finding(finding: &FindingRow) -> Markup {
             }
             div.what {
                 (prose(&finding.message))
-                @if let Some(value) = &finding.value {
-                    div.sub { "Value: " code.break { bdi { (value) } } }
-                }
                 @if let Some(annotation) = &finding.annotation {
                     div {
                         a href=(Target::Annotation(annotation.clone()).link()) { "What " bdi { (annotation) } " takes" }

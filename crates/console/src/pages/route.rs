@@ -122,7 +122,7 @@ fn endpoints(endpoints: &[Endpoint]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Endpoints" {
             table {
-                thead { tr { th { "Endpoint" } th { "State" } th.share { "Share" } th.n { "Average response time" } } }
+                thead { tr { th { "Endpoint" } th { "State" } th.share { "Share" } th.n { "Connections" } th.n { "Average response time" } } }
                 tbody { @for one in endpoints { (endpoint(one)) } }
             }
         }
@@ -153,6 +153,7 @@ fn endpoint(endpoint: &Endpoint) -> Markup {
                     None => span.sub { "by request" },
                 }
             }
+            td.n { (endpoint.connections) }
             td.n { (seconds(endpoint.average_seconds)) }
         }
     }

@@ -19,7 +19,7 @@ use super::health::{Failed, failed_by};
 use super::http1::{Connection, Stream};
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
-use super::{CallError, Fault, Upstreams, fastcgi};
+use super::{CallError, Counted, Fault, UpstreamState, Upstreams, fastcgi};
 use crate::buffers::Rationed;
 
 /// HTTP/2 flow control and bounds: the defaults of hyper are for trusted peers.
@@ -112,9 +112,17 @@ impl Upstreams {
         Ok(socket)
     }
 
+    /// Counts a connection of the upstream that asks for it, though others may use it later.
+    fn count_connection(&self, dial: &Dial) -> Option<Counted> {
+        let table = self.table.get();
+        let state = table.upstream(&dial.upstream)?.slot.get::<UpstreamState>();
+        state.map(|state| state.load.connected(dial.key.address))
+    }
+
     async fn open(self: &Rc<Self>, dial: Dial) -> io::Result<Lease> {
         let stream = self.tcp(dial.key.address).await?;
-        let stream = Rationed::new(stream, self.environment.buffers.clone());
+        let open = self.count_connection(&dial);
+        let stream = Rationed::new(stream, self.environment.buffers.clone(), open);
         if let Some(request) = dial.fastcgi {
             let stream = fastcgi::Responder::new(stream, dial.key.address, *request);
             return handshake(self, stream, dial.key, dial.upstream).await;

@@ -4,11 +4,14 @@
 //! with a small part of the requests admits more without a look at the others, so that at worst a bound is exceeded by a
 //! quarter, and by one for each other worker that admits a request at the same moment.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
+use foldhash::quality::RandomState;
 use headgate_table::RetryBudget;
 
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex};
 
 /// The part of a bound that workers share out without a look at each other.
 const UNCHECKED: usize = 4;
@@ -17,6 +20,7 @@ const UNCHECKED: usize = 4;
 pub(super) struct Load {
     workers: Box<[WorkerLoad]>,
     retrying: Tally,
+    connections: Mutex<HashMap<SocketAddr, Tally, RandomState>>,
 }
 
 #[derive(Default)]
@@ -35,7 +39,7 @@ struct CacheLine;
 
 /// One that is counted, until it is dropped.
 #[derive(Clone)]
-pub(super) struct Counted(
+pub(crate) struct Counted(
     #[expect(dead_code, reason = "it is counted by its existence")] Arc<CacheLine>,
 );
 
@@ -55,7 +59,25 @@ impl Load {
         Self {
             workers: (0..workers.max(1)).map(|_| WorkerLoad::default()).collect(),
             retrying: Tally::default(),
+            connections: Mutex::default(),
         }
+    }
+
+    /// Counts a connection to `endpoint`, kept ones too.
+    pub(super) fn connected(&self, endpoint: SocketAddr) -> Counted {
+        let mut connections = self.connections.lock();
+        if !connections.contains_key(&endpoint) {
+            connections.retain(|_, open| open.count() > 0);
+        }
+        connections.entry(endpoint).or_default().add()
+    }
+
+    /// The connections to `endpoint` of all workers.
+    pub(super) fn connections(&self, endpoint: &SocketAddr) -> usize {
+        self.connections
+            .lock()
+            .get(endpoint)
+            .map_or(0, Tally::count)
     }
 
     /// Counts a request of `worker`; `None` if that would exceed `limit`.
@@ -132,6 +154,18 @@ mod tests {
             let all: usize = requests.iter().map(Vec::len).sum();
             assert!(all <= limit as usize * 5 / 4, "{all} of {limit}");
         }
+    }
+
+    #[test]
+    fn connections_are_counted_by_endpoint_while_they_are_open() {
+        let load = Load::new(2);
+        let [a, b] = [1, 2].map(|port| SocketAddr::from(([10, 0, 0, 1], port)));
+        let open = [load.connected(a), load.connected(a)];
+        assert_eq!([a, b].map(|endpoint| load.connections(&endpoint)), [2, 0]);
+        drop(open);
+        let _other = load.connected(b);
+        assert_eq!([a, b].map(|endpoint| load.connections(&endpoint)), [0, 1]);
+        assert_eq!(load.connections.lock().len(), 1, "endpoints that are gone");
     }
 
     #[test]

@@ -21,11 +21,22 @@ pub struct UpstreamReport {
     /// Requests among them that wait for a new connection: what `upstream-max-pending-requests` bounds.
     pub pending: usize,
     /// Its endpoints; of a name, those that it resolves to.
-    pub endpoints: Vec<(SocketAddr, EndpointState)>,
+    pub endpoints: Vec<EndpointReport>,
     /// How an endpoint is chosen, in words.
     pub balance: String,
-    /// Moving averages of response times, of the endpoints that have one: only where `load-balance` is `ewma`.
-    pub averages: Vec<(SocketAddr, Duration)>,
+}
+
+/// The state of an endpoint, of all workers together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointReport {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether it gets requests.
+    pub state: EndpointState,
+    /// Connections that the upstream has opened to it and are open, kept ones too.
+    pub connections: usize,
+    /// Moving average of its response time, if there is one: only where `load-balance` is `ewma`.
+    pub average: Option<Duration>,
 }
 
 /// The state of `upstream`, with the addresses of its name if `names` are those of its data plane.
@@ -42,13 +53,18 @@ pub fn upstream_report(upstream: &Upstream, names: Option<&ResolvedNames>) -> Up
     let state = upstream.slot.get::<UpstreamState>();
     let states = states(upstream, &endpoints);
     let averages = state.map(UpstreamState::averages).unwrap_or_default();
+    let report = |(address, standing): (SocketAddr, EndpointState)| EndpointReport {
+        address,
+        state: standing,
+        connections: state.map_or(0, |state| state.load.connections(&address)),
+        average: averages.get(&address).copied(),
+    };
     let (requests, pending) = state.map_or((0, 0), |state| state.load.counts());
     UpstreamReport {
         requests,
         pending,
-        endpoints: endpoints.into_iter().zip(states).collect(),
+        endpoints: endpoints.iter().copied().zip(states).map(report).collect(),
         balance: turn(upstream),
-        averages,
     }
 }
 

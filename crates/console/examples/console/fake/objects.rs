@@ -144,6 +144,7 @@ fn endpoint(address: &str, state: &str, share: f64) -> Endpoint {
         failures: (!is_sound).then_some(2),
         left_out_seconds: (state == "ejected").then_some(27),
         share: Some(share),
+        connections: if is_sound { 6 } else { 0 },
         average_seconds: is_sound.then_some(0.0038),
     }
 }

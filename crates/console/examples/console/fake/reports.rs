@@ -15,44 +15,38 @@ use super::{has_words, now};
 const DAY: i64 = 86_400;
 
 fn all_findings() -> Vec<FindingRow> {
-    let finding =
-        |severity: &str, object: &str, annotation: &str, value: &str, message: &str| FindingRow {
-            severity: severity.into(),
-            object: object.into(),
-            field: match annotation {
-                "" => String::new(),
-                name => format!("metadata.annotations[nginx.ingress.kubernetes.io/{name}]"),
-            },
-            message: message.into(),
-            annotation: (!annotation.is_empty()).then(|| annotation.into()),
-            value: (!value.is_empty()).then(|| value.into()),
-        };
+    let finding = |severity: &str, object: &str, annotation: &str, message: &str| FindingRow {
+        severity: severity.into(),
+        object: object.into(),
+        field: match annotation {
+            "" => String::new(),
+            name => format!("metadata.annotations[nginx.ingress.kubernetes.io/{name}]"),
+        },
+        message: message.into(),
+        annotation: (!annotation.is_empty()).then(|| annotation.into()),
+    };
     let mut findings = vec![
         finding(
             "error",
             "Ingress shop/checkout",
             "auth-secret",
-            "passwords",
             "the Secret shop/passwords does not exist; the routes are closed (503); create it with the key auth",
         ),
         finding(
             "error",
             "Ingress payments/web-1",
             "limit-rps",
-            "ten",
             "\"ten\" is no whole number; the Ingress is refused; give a number such as 10",
         ),
         finding(
             "warning",
             "Ingress shop/products-canary",
             "canary-weight",
-            "110",
             "110 is more than canary-weight-total (100); all requests go to the canary; give at most 100",
         ),
         finding(
             "warning",
             "Secret shop/wildcard-tls",
-            "",
             "",
             "the certificate expires in 9 days; renew it",
         ),
@@ -63,7 +57,6 @@ fn all_findings() -> Vec<FindingRow> {
             "info",
             &object,
             "rewrite-target",
-            "/$1",
             "the host is in regex mode; its other paths are regular expressions too",
         )
     }));

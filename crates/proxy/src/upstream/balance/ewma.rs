@@ -59,7 +59,7 @@ impl Scores {
     }
 
     /// All averages.
-    pub(super) fn averages(&self, now: Instant) -> Vec<(SocketAddr, Duration)> {
+    pub(super) fn averages(&self, now: Instant) -> HashMap<SocketAddr, Duration, RandomState> {
         let scores = self.0.iter();
         let averages = scores.map(|(endpoint, score)| {
             let seconds = score.average * score.weight(now);

@@ -10,11 +10,13 @@ mod ring;
 mod round_robin;
 mod view;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use foldhash::quality::RandomState;
 use headgate_table::{Balance, Upstream};
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -108,7 +110,7 @@ impl UpstreamState {
     }
 
     /// The moving averages of response times.
-    pub(super) fn averages(&self) -> Vec<(SocketAddr, Duration)> {
+    pub(super) fn averages(&self) -> HashMap<SocketAddr, Duration, RandomState> {
         self.scores.lock().averages(Instant::now())
     }
 

@@ -1,7 +1,7 @@
 //! Connections that are kept, and those that must not be.
 
 use super::*;
-use crate::upstream::{CallError, LocalAddresses};
+use crate::upstream::{CallError, LocalAddresses, upstream_report};
 use headgate_table::{ConnectionHeader, HttpVersion, PoolSettings, Settings};
 use std::net::SocketAddr;
 
@@ -165,6 +165,24 @@ async fn endpoints_out_of_service_lose_their_connections() {
         world.publish(&["10.0.0.1:80".parse().unwrap()]);
         world.upstreams.sweep();
         assert_eq!(world.idle(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reports_have_the_open_connections_of_an_endpoint() {
+    local(async {
+        let endpoint = Endpoint::responding(OK).await;
+        let world = World::new(upstream(&[endpoint.address]), forwarding());
+        let connections = || upstream_report(&world.upstream, None).endpoints[0].connections;
+        assert_eq!(connections(), 0);
+        for _ in 0..2 {
+            world.get().await;
+            assert_eq!(connections(), 1, "it is kept");
+        }
+        world.publish(&["10.0.0.1:80".parse().unwrap()]);
+        world.upstreams.sweep();
+        assert_eq!(connections(), 0);
     })
     .await;
 }
