@@ -28,6 +28,8 @@ class Proxy:
     process: subprocess.Popen
     http: int
     https: int
+    # Of Headgate's console.
+    console: int
     version: str
 
     def url(self, path, tls):
@@ -40,12 +42,12 @@ class Proxy:
 
 def start(name, setting, options):
     """Starts one proxy and waits until it forwards."""
-    http, https, admin = processes.free_ports(3)
-    ports = {"HTTP": http, "HTTPS": https, "ADMIN": admin}
+    http, https, admin, console = processes.free_ports(4)
+    ports = {"HTTP": http, "HTTPS": https, "ADMIN": admin, "CONSOLE": console}
     command, version = COMMANDS[name](setting, ports, options)
     process = setting.spawn(name, command, options.proxy_cpu)
     setting.wait_for(process, name, f"http://localhost:{http}/small")
-    return Proxy(name, process, http, https, version)
+    return Proxy(name, process, http, https, console, version)
 
 
 def headgate(setting, ports, options, name="headgate", hosts=0):
@@ -56,7 +58,7 @@ def headgate(setting, ports, options, name="headgate", hosts=0):
         manifests.write(setting, directory, hosts)
     return [options.binary, "serve", directory, "--configmap", f"{manifests.NAMESPACE}/settings", "--workers", "1",
             "--bind-address", "127.0.0.1", "--http-port", ports["HTTP"], "--https-port", ports["HTTPS"],
-            "--healthz-port", ports["ADMIN"]], version([options.binary, "--version"])
+            "--healthz-port", ports["ADMIN"], "--console-address", f"127.0.0.1:{ports['CONSOLE']}"], version([options.binary, "--version"])
 
 
 def headgate_hosts(setting, ports, options):
