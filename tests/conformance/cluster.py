@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import helm_python as helm
@@ -84,6 +85,8 @@ class Cluster:
         self.processes = {}
         self.kubeconfig = self.directory / "admin.conf"
         self.audit = self.logs / "audit.json"
+        # From when to when the API server has started.
+        self.api_server_starts = []
 
     def prepare(self):
         for path in (self.directory, self.logs):
@@ -130,6 +133,7 @@ class Cluster:
     def start_api_server(self):
         """Returns when the API server is ready."""
         files = self.directory
+        begin = datetime.now(UTC)
         self.control_plane(
             "apiserver", "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", "--secure-port=6443", f"--advertise-address={NODE}",
             "--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=Node,RBAC", "--allow-privileged=true",
@@ -139,6 +143,7 @@ class Cluster:
             f"--audit-policy-file={files}/audit.yaml", f"--audit-log-path={self.audit}", "--audit-log-maxsize=2000",
         )
         self.until(lambda: self.kubectl("get", "--raw=/readyz", check=False).returncode == 0, "the API server is ready")
+        self.api_server_starts.append((begin, datetime.now(UTC)))
 
     def start_controllers(self):
         files = self.directory
