@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
 
 use crate::client::request::Request;
+use crate::listening::Listening;
 use crate::wait;
 
 /// Interval of the probes of a replica.
@@ -19,11 +19,9 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// A running balancer; it stops when dropped.
 #[derive(Debug)]
 pub struct Balancer {
-    address: SocketAddr,
     shared: Arc<Shared>,
     probers: Vec<JoinHandle<()>>,
-    /// Stops the tasks when dropped, without waiting for them.
-    runtime: Option<Runtime>,
+    server: Listening,
 }
 
 #[derive(Debug)]
@@ -48,15 +46,6 @@ impl Balancer {
     /// # Panics
     /// When it cannot listen.
     pub fn start(address: SocketAddr, replicas: &[(SocketAddr, SocketAddr)]) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime can be started");
-        let listener = runtime
-            .block_on(TcpListener::bind(address))
-            .expect("the address is free");
-        let address = listener.local_addr().expect("a listener has an address");
         let replicas = replicas.iter().map(|&(traffic, admin)| Replica {
             traffic,
             admin,
@@ -68,22 +57,21 @@ impl Balancer {
             next: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         });
-        runtime.spawn(accept(listener, shared.clone()));
+        let server = Listening::start(address, |listener| accept(listener, shared.clone()));
         let probers = (0..shared.replicas.len()).map(|index| {
             let shared = shared.clone();
             std::thread::spawn(move || shared.probe(index))
         });
         Self {
-            address,
             probers: probers.collect(),
             shared,
-            runtime: Some(runtime),
+            server,
         }
     }
 
     /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// Connections forwarded to a replica so far.
@@ -111,9 +99,6 @@ impl Drop for Balancer {
         for prober in self.probers.drain(..) {
             // A panic has been printed.
             let _ = prober.join();
-        }
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
         }
     }
 }

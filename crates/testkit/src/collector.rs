@@ -16,9 +16,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 
 use crate::gate::lock;
+use crate::listening::Listening;
 use crate::protobuf::Message;
 use crate::wait;
 
@@ -27,9 +27,8 @@ type Body = UnsyncBoxBody<Bytes, Infallible>;
 /// A running collector; it stops when dropped.
 #[derive(Debug)]
 pub struct Collector {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    runtime: Option<Runtime>,
+    server: Listening,
 }
 
 #[derive(Debug, Default)]
@@ -108,30 +107,19 @@ impl Collector {
     /// # Panics
     /// When there is no free port.
     pub fn refusing(refusals: usize) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime can be started");
-        let listener = runtime
-            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .expect("there is a free port");
-        let address = listener.local_addr().expect("a listener has an address");
         let shared = Arc::new(Shared {
             refusals: AtomicUsize::new(refusals),
             ..Shared::default()
         });
-        runtime.spawn(accept(listener, shared.clone()));
-        Self {
-            address,
-            shared,
-            runtime: Some(runtime),
-        }
+        let server = Listening::start((Ipv4Addr::LOCALHOST, 0).into(), |listener| {
+            accept(listener, shared.clone())
+        });
+        Self { shared, server }
     }
 
     /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// Exports so far.
@@ -157,14 +145,6 @@ impl Collector {
                 .collect();
             (spans.len() >= number).then_some(spans)
         })
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

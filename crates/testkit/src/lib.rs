@@ -11,6 +11,7 @@ pub mod certificate;
 pub mod client;
 pub mod collector;
 pub mod gate;
+mod listening;
 pub mod load;
 pub mod manifest;
 pub mod network_namespace;

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 use super::tls::Tls;
+use crate::listening::runtime;
 use crate::wait::PATIENCE;
 
 /// An HTTP/2 connection and its runtime.
@@ -111,14 +112,6 @@ impl Http2Response {
     pub fn trailer(&self, name: &str) -> Option<&str> {
         self.trailers.get(name)?.to_str().ok()
     }
-}
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .expect("a runtime can be started")
 }
 
 async fn start<S>(stream: S) -> SendRequest<Full<Bytes>>

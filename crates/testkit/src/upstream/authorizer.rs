@@ -14,18 +14,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 
 use crate::gate::lock;
+use crate::listening::Listening;
 use crate::protobuf::Message;
 
 /// A running service; it stops when dropped.
 #[derive(Debug)]
 pub struct Authorizer {
-    address: SocketAddr,
     checks: Arc<Mutex<Vec<Check>>>,
-    /// Stops the tasks when dropped, without waiting for them.
-    runtime: Option<Runtime>,
+    server: Listening,
 }
 
 /// What it was asked.
@@ -66,40 +64,21 @@ impl Authorizer {
     /// # Panics
     /// When there is no free port.
     pub fn start(respond: impl Fn(&Check) -> Outcome + Send + Sync + 'static) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime can be started");
-        let listener = runtime
-            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .expect("there is a free port");
-        let address = listener.local_addr().expect("a listener has an address");
         let checks = Arc::<Mutex<Vec<Check>>>::default();
-        runtime.spawn(accept(listener, checks.clone(), Arc::new(respond)));
-        Self {
-            address,
-            checks,
-            runtime: Some(runtime),
-        }
+        let server = Listening::start((Ipv4Addr::LOCALHOST, 0).into(), |listener| {
+            accept(listener, checks.clone(), Arc::new(respond))
+        });
+        Self { checks, server }
     }
 
     /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// What it was asked so far.
     pub fn checks(&self) -> Vec<Check> {
         lock(&self.checks).clone()
-    }
-}
-
-impl Drop for Authorizer {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

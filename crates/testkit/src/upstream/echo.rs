@@ -23,13 +23,13 @@ use hyper_util::server::conn::auto;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::certificate::Issued;
+use crate::listening::Listening;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -37,11 +37,9 @@ type Body = UnsyncBoxBody<Bytes, Infallible>;
 #[derive(Debug)]
 pub struct Echo {
     name: Arc<str>,
-    address: SocketAddr,
     requests: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
-    /// Stops the tasks when dropped, without waiting for them.
-    runtime: Option<Runtime>,
+    server: Listening,
 }
 
 impl Echo {
@@ -70,36 +68,23 @@ impl Echo {
     }
 
     fn start_with(address: IpAddr, name: &str, tls: Option<TlsAcceptor>) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime can be started");
-        let listener = runtime
-            .block_on(TcpListener::bind((address, 0)))
-            .expect("there is a free port");
-        let address = listener.local_addr().expect("a listener has an address");
         let name = Arc::<str>::from(name);
         let (requests, connections) = (Arc::default(), Arc::default());
-        runtime.spawn(accept(
-            listener,
-            name.clone(),
-            tls,
-            Arc::clone(&requests),
-            Arc::clone(&connections),
-        ));
+        let server = Listening::start((address, 0).into(), |listener| {
+            let (requests, connections) = (Arc::clone(&requests), Arc::clone(&connections));
+            accept(listener, name.clone(), tls, requests, connections)
+        });
         Self {
             name,
-            address,
             requests,
             connections,
-            runtime: Some(runtime),
+            server,
         }
     }
 
     /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// The name in its responses.
@@ -115,14 +100,6 @@ impl Echo {
     /// Connections so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Acquire)
-    }
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
