@@ -248,8 +248,8 @@ impl Source for Console {
         Box::pin(explain::explain(self, form))
     }
 
-    fn check(&self) -> Reply<'_, Result<CheckPage, Failed>> {
-        Box::pin(check::check(self))
+    fn check<'a>(&'a self, search: &'a Search) -> Reply<'a, Result<CheckPage, Failed>> {
+        Box::pin(check::check(self, search))
     }
 
     fn annotation(&self, name: &str) -> Option<AnnotationPage> {

@@ -1,15 +1,16 @@
 //! The report of `headgate check` about what this process serves.
 
 use headgate_console::Failed;
-use headgate_console::model::CheckPage;
-use serde::Deserialize as _;
+use headgate_console::model::{CheckPage, CheckedIngress, Page, Search};
+use serde_json::Value;
 use tokio::task::spawn_blocking;
 
+use super::search::Words;
 use super::{Console, failed, not_yet};
 use crate::input::Input;
 
 /// The objects are copied by the reconciler, which takes milliseconds, and compiled and judged by another thread.
-pub(super) async fn check(console: &Console) -> Result<CheckPage, Failed> {
+pub(super) async fn check(console: &Console, search: &Search) -> Result<CheckPage, Failed> {
     console.table().ok_or_else(not_yet)?;
     let permit = console.checks.clone().try_acquire_owned();
     let permit = permit
@@ -22,14 +23,28 @@ pub(super) async fn check(console: &Console) -> Result<CheckPage, Failed> {
         )
     });
     let input = input.await.map_err(failed)?;
+    let search = search.clone();
     let page = spawn_blocking(move || {
         // Whoever waits for the report may have left; the work goes on, and another one waits for its end.
         let _permit = permit;
         let report = crate::check::json_of(&input).map_err(|error| format!("{error:#}"))?;
-        CheckPage::deserialize(report).map_err(|error| error.to_string())
+        selected(report, &search).map_err(|error| error.to_string())
     });
     let page = page
         .await
         .map_err(|error| Failed::Internal(error.to_string()))?;
     page.map_err(Failed::Internal)
+}
+
+/// The report with the Ingresses that the search finds.
+fn selected(mut report: Value, search: &Search) -> serde_json::Result<CheckPage> {
+    let ingresses: Vec<CheckedIngress> = serde_json::from_value(report["ingresses"].take())?;
+    let words = Words::of(&search.q);
+    let found = ingresses.into_iter().filter(|ingress| {
+        let annotations = ingress.annotations.iter();
+        let names = [&*ingress.namespace, &*ingress.name].into_iter();
+        words.are_in(names.chain(annotations.map(|one| &*one.name)))
+    });
+    report["ingresses"] = serde_json::to_value(Page::of(found.collect(), search))?;
+    serde_json::from_value(report)
 }

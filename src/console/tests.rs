@@ -260,13 +260,22 @@ async fn requests_are_explained_without_their_secrets() {
 #[tokio::test]
 async fn the_report_is_about_the_objects_that_are_served() {
     let console = console().await;
-    let page = console.check().await.unwrap();
+    let page = console.check(&Search::default()).await.unwrap();
     is_json(&page);
+    assert_eq!(page.ingresses.total, page.summary.ingresses);
+    let some = Search {
+        q: "canary-weight".to_owned(),
+        limit: 1,
+        ..Search::default()
+    };
+    let found = console.check(&some).await.unwrap().ingresses;
+    assert!(found.total > 0 && found.total < page.ingresses.total);
+    assert_eq!(found.items.len(), 1);
     assert!(page.summary.ingresses >= 8, "{}", page.headline);
     assert!(page.names.contains_key("annotations"));
     // A second one while the first is being made.
     let permit = console.checks.clone().try_acquire_owned().unwrap();
-    let refused = console.check().await;
+    let refused = console.check(&some).await;
     assert!(
         matches!(refused, Err(Failed::Unavailable(_))),
         "{refused:?}"

@@ -30,8 +30,8 @@ pub(crate) enum Target {
     Explain(ExplainForm),
     /// Requests as they end.
     Live(TapFilter),
-    /// The report of `headgate check`.
-    Check,
+    /// The report of `headgate check`, and which of its Ingresses.
+    Check(Search),
     /// What an annotation does, by its name.
     Annotation(String),
 }
@@ -91,7 +91,7 @@ impl Target {
             "/certificates" => Self::Certificates(query.search()?),
             "/explain" => Self::Explain(explain_form(&mut query)?),
             "/live" => Self::Live(tap_filter(&mut query)?),
-            "/check" => Self::Check,
+            "/check" => Self::Check(query.search()?),
             _ => {
                 let found = segment("/routes/").map(Self::Route);
                 let found = found.or_else(|| segment("/hosts/").map(Self::Host));
@@ -135,7 +135,7 @@ impl Target {
                 .with("client", &filter.client)
                 .with("ingress", &filter.ingress)
                 .with("queries", if filter.show_query { "shown" } else { "" }),
-            Self::Check => Link::to("/check"),
+            Self::Check(search) => searched(Link::to("/check"), search),
             Self::Annotation(name) => Link::to("/annotations").segment(name),
         }
     }
@@ -213,6 +213,7 @@ mod tests {
             "/explain?url=https%3A%2F%2Fa%2F&method=POST&from=10.0.0.1&header=A%3A%201&header=B%3A%202",
             "/live?host=a&path=%2Fb&status=5xx&client=10.0.0.0%2F8&ingress=a%2Fb&queries=shown",
             "/check",
+            "/check?q=shop&offset=50",
             "/annotations/canary-weight",
         ];
         for link in links {
@@ -235,7 +236,7 @@ mod tests {
         ] {
             assert_eq!(Target::parse(path, "").unwrap(), None, "{path}");
         }
-        let error = Target::parse("/check", "x=1").unwrap_err();
+        let error = Target::parse("/annotations/a", "x=1").unwrap_err();
         assert_eq!(error.to_string(), "\"x\": there are no parameters here");
         let error = Target::parse("/findings", "severity=grave").unwrap_err();
         let expected = "severity: \"grave\" is none of: error, warning, info";

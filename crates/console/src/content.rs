@@ -47,7 +47,7 @@ impl Content {
             Target::Explain(form) => Self::Explain(Some(Box::new(source.explain(form).await?))),
             // Whether the filter is valid.
             Target::Live(filter) => source.tap(filter).map(|_| Self::Live)?,
-            Target::Check => Self::Check(Box::new(source.check().await?)),
+            Target::Check(search) => Self::Check(Box::new(source.check(search).await?)),
             Target::Annotation(name) => {
                 let found = source.annotation(name);
                 return Ok(found.map(Box::new).map(Self::Annotation));

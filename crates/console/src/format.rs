@@ -101,7 +101,11 @@ pub(crate) fn count(number: u64) -> String {
 
 /// A number with its noun: `1 host`, `20,000 hosts`.
 pub(crate) fn counted(number: usize, noun: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
+    let ending = match number {
+        1 => "",
+        _ if noun.ends_with('s') => "es",
+        _ => "s",
+    };
     format!("{} {noun}{ending}", count(number as u64))
 }
 

@@ -133,7 +133,7 @@ mod tests {
                 "The requests of the next second; as application/x-ndjson without an end, one a line",
                 &live,
             ),
-            operation::<CheckPage>("/check", "The report of headgate check", &[]),
+            operation::<CheckPage>("/check", "The report of headgate check", &SEARCH),
             operation::<AnnotationPage>("/annotations/{name}", "What an annotation does", &[]),
         ]
     }

@@ -20,9 +20,10 @@ mod traffic;
 mod tests;
 
 use http::StatusCode;
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use self::layout::Layout;
+pub(crate) use self::layout::failure;
 pub(crate) use self::live::row as tap_row;
 pub(crate) use self::login::{login, reload};
 use crate::address::Target;
@@ -41,6 +42,20 @@ pub(crate) fn page(target: &Target, content: &Content) -> Markup {
         },
     };
     layout.page(&self::content(target, content))
+}
+
+/// A page in two parts, before and after its content, for one that takes long to make.
+pub(crate) fn around(target: &Target) -> (String, String) {
+    let marker = "<!--content-->";
+    let layout = Layout {
+        title: &title(target, &Content::Live),
+        current: Some(target),
+        is_live: false,
+        scripts: &[],
+    };
+    let page = layout.page(&PreEscaped(marker.to_owned())).into_string();
+    let (before, after) = page.split_once(marker).unwrap_or((&page, ""));
+    (before.to_owned(), after.to_owned())
 }
 
 /// What a page shows within its frame; it is sent again when it has changed.
@@ -65,9 +80,9 @@ pub(crate) fn content(target: &Target, content: &Content) -> Markup {
         (Target::Explain(form), Content::Wrong(reason)) => explain::wrong(form, reason),
         (Target::Live(filter), Content::Wrong(reason)) => live::content(filter, Some(reason)),
         (Target::Live(filter), _) => live::content(filter, None),
-        (_, Content::Check(page)) => check::content(page),
+        (Target::Check(search), Content::Check(page)) => check::content(search, page),
         (_, Content::Annotation(page)) => annotation::content(page),
-        (_, other) => layout::failure(other.wrong().unwrap_or("there is nothing to show")),
+        (_, other) => failure(other.wrong().unwrap_or("there is nothing to show")),
     }
 }
 
@@ -82,7 +97,7 @@ pub(crate) fn refused(status: StatusCode, reason: &str) -> Markup {
     };
     layout.page(&html! {
         div.head { h1 { (status.as_str()) " " (title) } }
-        (layout::failure(reason))
+        (failure(reason))
     })
 }
 
@@ -113,6 +128,6 @@ fn title(target: &Target, content: &Content) -> String {
         (Target::Explain(form), _) if !form.url.is_empty() => format!("Explain {}", form.url),
         (Target::Explain(_), _) => "Explain".to_owned(),
         (Target::Live(_), _) => "Live requests".to_owned(),
-        (Target::Check, _) => "Check".to_owned(),
+        (Target::Check(_), _) => "Check".to_owned(),
     }
 }

@@ -8,6 +8,7 @@ mod answer;
 mod events;
 mod login;
 mod patience;
+mod pieces;
 mod refusal;
 mod response;
 

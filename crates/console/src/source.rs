@@ -45,11 +45,12 @@ pub trait Source: Send + Sync {
     /// [`Failed`] if the form is invalid, or the process has no time for it.
     fn explain<'a>(&'a self, form: &'a ExplainForm) -> Reply<'a, Result<Explained, Failed>>;
 
-    /// What `headgate check` reports about the objects that are served. Takes seconds in a large cluster; one at a time is made.
+    /// What `headgate check` reports about the objects that are served, with the Ingresses that a search finds. Takes seconds in
+    /// a large cluster; one at a time is made.
     ///
     /// # Errors
     /// [`Failed`] if another report is being made, or the process stops.
-    fn check(&self) -> Reply<'_, Result<CheckPage, Failed>>;
+    fn check<'a>(&'a self, search: &'a Search) -> Reply<'a, Result<CheckPage, Failed>>;
 
     /// What the registry says about an annotation, by its name without prefix or an alias of it; `None`: there is none.
     fn annotation(&self, name: &str) -> Option<AnnotationPage>;

@@ -1,10 +1,10 @@
-//! The report of `headgate check`: its JSON.
+//! The report of `headgate check`: its JSON, with a part of the Ingresses.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::FindingRow;
+use super::{FindingRow, Page};
 
 /// What happens to every Ingress, annotation, ConfigMap key and flag.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,8 +29,8 @@ pub struct CheckPage {
     pub notes: Vec<String>,
     /// Names with their verdicts: `annotations`, `settings`, `classSettings`, `flags`, `values`, `gatewayApi`.
     pub names: BTreeMap<String, CheckNames>,
-    /// The Ingresses that are served or refused, the gravest first.
-    pub ingresses: Vec<CheckedIngress>,
+    /// The Ingresses that are served or refused and that the search finds, the gravest first.
+    pub ingresses: Page<CheckedIngress>,
     /// Ingresses of other classes or namespaces.
     pub other_class: Vec<FindingRow>,
     /// Findings about other objects and documents.

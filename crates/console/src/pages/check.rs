@@ -2,11 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::parts::{code_name, findings, name, prose, tag};
+use super::parts::{code_name, findings, name, pager, prose, search_field, tag};
 use crate::address::Target;
 use crate::chart::{Part, bar};
 use crate::format::count;
-use crate::model::{CheckNames, CheckPage, CheckSummary, CheckVerdict, CheckedIngress, FindingRow};
+use crate::model::{
+    CheckNames, CheckPage, CheckSummary, CheckVerdict, CheckedIngress, FindingRow, Search,
+};
 
 /// Keys and titles of the lists of names, in their order.
 const SECTIONS: [(&str, &str); 6] = [
@@ -25,9 +27,7 @@ const VERDICTS: [(&str, &str, &str, u8); 4] = [
     ("honoured", "honoured", "good", 3),
 ];
 
-pub(super) fn content(page: &CheckPage) -> Markup {
-    let (grave, quiet): (Vec<_>, Vec<_>) =
-        page.ingresses.iter().partition(|one| is_remarkable(one));
+pub(super) fn content(search: &Search, page: &CheckPage) -> Markup {
     html! {
         div.head {
             h1 { "Check" }
@@ -41,20 +41,32 @@ pub(super) fn content(page: &CheckPage) -> Markup {
             @for (key, title) in SECTIONS {
                 @if let Some(names) = page.names.get(key).filter(|names| !names.verdicts.is_empty()) { (section(title, names)) }
             }
-            @if !page.ingresses.is_empty() {
-                section.card {
-                    header { h2 { "Ingresses" } p { (count(grave.len() as u64)) " with something to read" } }
-                    @for one in grave { (ingress(one)) }
-                    @if !quiet.is_empty() {
-                        details {
-                            summary { (count(quiet.len() as u64)) " with nothing to say" }
-                            ul.names.padded { @for one in quiet { li { (name(&format!("{}/{}", one.namespace, one.name))) } } }
-                        }
-                    }
-                }
-            }
+            @if page.summary.ingresses > 0 { (ingresses(search, page)) }
             (others("Other objects", &page.findings))
             (others("Of other classes", &page.other_class))
+        }
+    }
+}
+
+/// A part of the Ingresses, the gravest first.
+fn ingresses(search: &Search, page: &CheckPage) -> Markup {
+    let rows = &page.ingresses;
+    let (grave, quiet): (Vec<_>, Vec<_>) = rows.items.iter().partition(|one| is_remarkable(one));
+    html! {
+        form.bar method="get" action="/check" role="search" {
+            (search_field(&search.q, "namespace, name or annotation"))
+            button.first { "Search" }
+        }
+        section.card {
+            header { h2 { "Ingresses" } }
+            @for one in grave { (ingress(one)) }
+            @if !quiet.is_empty() {
+                details {
+                    summary { (count(quiet.len() as u64)) " with nothing to say" }
+                    ul.names.padded { @for one in quiet { li { (name(&format!("{}/{}", one.namespace, one.name))) } } }
+                }
+            }
+            (pager(rows, "Ingress", search, |search| Target::Check(search).link()))
         }
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn document<'a>(
 }
 
 /// Why there is nothing.
-pub(super) fn failure(reason: &str) -> Markup {
+pub(crate) fn failure(reason: &str) -> Markup {
     html! {
         div.stack {
             p.notice.error role="alert" { (sentence(reason)) "." }
@@ -122,7 +122,7 @@ fn pages() -> [(&'static str, &'static str, Target); 8] {
             Target::Explain(ExplainForm::default()),
         ),
         ("Live requests", "live", Target::Live(TapFilter::default())),
-        ("Check", "check", Target::Check),
+        ("Check", "check", Target::Check(Search::default())),
     ]
 }
 
@@ -136,7 +136,7 @@ fn section(target: &Target) -> usize {
         Target::Certificates(_) => 4,
         Target::Explain(_) => 5,
         Target::Live(_) => 6,
-        Target::Check => 7,
+        Target::Check(_) => 7,
     }
 }
 

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 
 use super::refusal::Refusal;
 use super::response::{self, Body, JSON};
-use super::{Console, events, login};
+use super::{Console, events, login, pieces};
 use crate::address::Target;
 use crate::assets::Asset;
 use crate::content::Content;
@@ -117,6 +117,8 @@ async fn page(
             let content = read(console, &target).await?;
             Ok(response::json_text(content.json()))
         }
+        // It takes seconds in a large cluster: its frame is there at once.
+        (Form::Page, Target::Check(_)) => Ok(pieces::page(console, target)),
         (Form::Page, _) => match read(console, &target).await {
             // What is wrong with a form is shown with the form.
             Err(refusal) if matches!(target, Target::Explain(_) | Target::Live(_)) => {
@@ -130,7 +132,7 @@ async fn page(
     }
 }
 
-async fn read(console: &Console, target: &Target) -> Result<Content, Refusal> {
+pub(super) async fn read(console: &Console, target: &Target) -> Result<Content, Refusal> {
     let content = Content::read(&*console.source, target).await?;
     content.ok_or(Refusal::GONE)
 }
@@ -143,7 +145,7 @@ fn pace(target: &Target) -> Option<u32> {
         Target::Findings(_)
         | Target::Certificates(_)
         | Target::Explain(_)
-        | Target::Check
+        | Target::Check(_)
         | Target::Annotation(_) => None,
     }
 }

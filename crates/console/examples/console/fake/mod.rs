@@ -4,6 +4,7 @@ mod objects;
 mod overview;
 mod reports;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use headgate_console::model::{
@@ -15,6 +16,7 @@ use headgate_console::{Failed, Reply, Source, TapReader};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 /// Texts that try to be markup, to be very long, to turn the direction of writing, or to begin a line.
 pub(crate) const HOSTILE: [&str; 5] = [
@@ -33,6 +35,8 @@ pub(crate) struct Fake {
     hosts: Vec<HostRow>,
     routes: Vec<RouteRow>,
     is_hostile: bool,
+    /// A report is made after this; `None`: at once.
+    report: Option<Arc<Notify>>,
 }
 
 impl Fake {
@@ -47,6 +51,16 @@ impl Fake {
             routes: routes.collect(),
             hosts,
             is_hostile: false,
+            report: None,
+        }
+    }
+
+    /// Whose reports wait for a permit of this.
+    #[cfg(test)]
+    pub(crate) fn reporting_after(self, report: Arc<Notify>) -> Self {
+        Self {
+            report: Some(report),
+            ..self
         }
     }
 
@@ -223,8 +237,13 @@ impl Source for Fake {
         Box::pin(std::future::ready(explained))
     }
 
-    fn check(&self) -> Reply<'_, Result<CheckPage, Failed>> {
-        Box::pin(std::future::ready(Ok(self.said(reports::check()))))
+    fn check<'a>(&'a self, search: &'a Search) -> Reply<'a, Result<CheckPage, Failed>> {
+        Box::pin(async {
+            if let Some(report) = &self.report {
+                report.notified().await;
+            }
+            Ok(self.said(reports::check(search)))
+        })
     }
 
     fn annotation(&self, name: &str) -> Option<AnnotationPage> {

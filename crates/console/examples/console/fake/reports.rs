@@ -7,7 +7,7 @@ use headgate_console::model::{
     CheckedIngress, Counts, ExplainForm, Explained, ExplainedBackend, ExplainedEntry,
     ExplainedHost, ExplainedListener, ExplainedLoser, ExplainedOutcome, ExplainedRequest,
     ExplainedRoute, ExplainedStep, FindingRow, FindingsFilter, FindingsPage, Page, RouteRow,
-    TapEvent,
+    Search, TapEvent,
 };
 
 use super::{has_words, now};
@@ -326,7 +326,7 @@ pub(super) fn annotation(name: &str) -> AnnotationPage {
     }
 }
 
-pub(super) fn check() -> CheckPage {
+pub(super) fn check(search: &Search) -> CheckPage {
     let verdict = |name: &str, verdict: &str, reason: &str, ingresses| CheckVerdict {
         name: name.into(),
         verdict: verdict.into(),
@@ -378,6 +378,15 @@ pub(super) fn check() -> CheckPage {
         },
         annotations,
     };
+    let mut ingresses = vec![
+        ingress("checkout", false, true, annotations[..2].to_vec()),
+        ingress("products", false, false, annotations[1..3].to_vec()),
+    ];
+    ingresses.extend((0..130).map(|at| {
+        let name = format!("web-{at}");
+        ingress(&name, true, false, annotations[3..].to_vec())
+    }));
+    ingresses.retain(|one| has_words(&search.q, &[&one.namespace, &one.name]));
     CheckPage {
         version: 1,
         headline:
@@ -401,11 +410,7 @@ pub(super) fn check() -> CheckPage {
             ("annotations".to_owned(), names(annotations.clone())),
             ("flags".to_owned(), names(flags)),
         ]),
-        ingresses: vec![
-            ingress("checkout", false, true, annotations[..2].to_vec()),
-            ingress("products", false, false, annotations[1..3].to_vec()),
-            ingress("web", true, false, annotations[3..].to_vec()),
-        ],
+        ingresses: Page::of(ingresses, search),
         other_class: all_findings().into_iter().skip(60).take(2).collect(),
         findings: all_findings().into_iter().skip(3).take(1).collect(),
     }

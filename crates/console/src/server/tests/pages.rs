@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -78,6 +79,23 @@ fn what_is_wrong_is_said_in_both_forms() {
     assert!(page.contains("value=\"nonsense\""));
     let stream = get(address, "/check", &["Accept: text/event-stream"]);
     assert_eq!(status(&stream), 406);
+}
+
+#[test]
+fn a_report_that_takes_long_has_its_frame_at_once() {
+    let report = Arc::new(Notify::new());
+    let fake = Fake::new(1).reporting_after(report.clone());
+    let address = console_of(fake, Access::default(), Limits::default());
+    let mut stream = connect(address);
+    stream
+        .write_all(b"GET /check?offset=130 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    let frame = read_until(&mut stream, "<main");
+    assert_eq!(status(&frame), 200);
+    assert!(!frame.contains("<h1>"), "{frame}");
+    report.notify_one();
+    let content = read_until(&mut stream, "</html>");
+    assert!(content.contains("131–132 of 132 Ingresses"), "{content}");
 }
 
 #[test]
