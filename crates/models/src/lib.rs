@@ -15,6 +15,8 @@
     reason = "parts of other crates; a failed step is a failed model"
 )]
 
+#[path = "../../proxy/src/balance.rs"]
+mod balance;
 #[path = "../../proxy/src/buffers.rs"]
 mod buffers;
 #[path = "../../limit/src/concurrency.rs"]
@@ -109,17 +111,18 @@ pub fn a_local_view_never_goes_back() {
     });
 }
 
-/// No more connections are open than may be, and all permits come back.
+/// No more connections are open than may be, and all permits come back, also those that another worker has got.
 pub fn permits_are_bounded() {
     explore(|| {
-        let process = Arc::new(Process::new());
+        let process = Arc::new(Process::new(2));
         let open = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
         let workers = [(); 2].map(|()| {
             let (process, open) = (process.clone(), open.clone());
             thread::spawn(move || {
-                if let Some(permit) = process.permit(1) {
+                if let Some(mut permit) = process.permit(0, 1) {
                     let others = open.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                     assert_eq!(others, 0);
+                    permit.hand_over(1);
                     open.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
                     drop(permit);
                 }
@@ -128,7 +131,8 @@ pub fn permits_are_bounded() {
         });
         let serials = workers.map(|worker| worker.join().unwrap());
         assert_ne!(serials[0], serials[1]);
-        assert!(process.permit(1).is_some(), "all came back");
+        assert_eq!([0, 1].map(|worker| process.lighter(worker)), [None; 2]);
+        assert!(process.permit(0, 1).is_some(), "all came back");
     });
 }
 

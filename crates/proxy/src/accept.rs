@@ -1,4 +1,4 @@
-//! Accepts connections from a listening socket and spawns a task for each.
+//! Accepts connections from a listening socket and spawns a task for each, or hands them over to a worker with less to do.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::connection::{self, Accepted, Handler, WorkerContext};
+use crate::handover::HandedOver;
 use crate::limit::Limit;
 use crate::listen::BACKLOG;
 use crate::open_listener::OpenListener;
@@ -66,11 +67,9 @@ async fn run<H: Handler>(
             accepted = accept(&context, &socket) => accepted,
         };
         match accepted {
-            Ok((stream, Accept::Refuse, _)) => refuse(&context, stream),
-            Ok((stream, Accept::Serve, peer)) => {
+            Ok(connection) => {
                 pause = PAUSE;
-                let permit = permit(&context).await;
-                spawn(&context, &listener, (stream, peer), permit);
+                admit(&context, &listener, connection).await;
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
@@ -87,22 +86,84 @@ async fn run<H: Handler>(
     accept_backlog(&context, &listener, socket);
 }
 
-/// The next connection, and what becomes of it.
-async fn accept<H>(
-    context: &WorkerContext<H>,
-    socket: &TcpListener,
-) -> io::Result<(TcpStream, Accept, SocketAddr)> {
-    let shedding = &context.worker.shedding;
-    shedding.until_accepting().await;
-    let (stream, peer) = socket.accept().await?;
-    Ok((stream, shedding.accept(), peer))
+/// A connection, and its client's address.
+type Connection = (TcpStream, SocketAddr);
+
+/// The next connection.
+async fn accept<H>(context: &WorkerContext<H>, socket: &TcpListener) -> io::Result<Connection> {
+    context.worker.shedding.until_accepting().await;
+    socket.accept().await
+}
+
+/// Serves a connection that was just accepted, unless another worker has less to do or there is no room for it.
+async fn admit<H: Handler>(
+    context: &Rc<WorkerContext<H>>,
+    listener: &Rc<OpenListener>,
+    connection: Connection,
+) {
+    let lighter = context.process.lighter(context.worker.index);
+    if lighter.is_none() && context.worker.shedding.accept() == Accept::Refuse {
+        return refuse(context, &connection.0);
+    }
+    let permit = permit(context).await;
+    match (lighter, permit) {
+        (Some(lighter), Some(permit)) => {
+            hand_over(context, listener, connection, (lighter, permit));
+        }
+        (_, permit) => spawn(context, listener, connection, permit),
+    }
+}
+
+/// Hands a connection over to the worker `to`. If that is about to end, it stays here.
+fn hand_over<H: Handler>(
+    context: &Rc<WorkerContext<H>>,
+    listener: &Rc<OpenListener>,
+    (stream, peer): Connection,
+    (to, mut permit): (usize, Permit),
+) {
+    let Ok(stream) = stream.into_std() else {
+        return context.worker.telemetry.connection_refused(Limit::Accept);
+    };
+    permit.hand_over(to);
+    let connection = HandedOver {
+        stream,
+        peer,
+        listener: listener.address,
+        table: listener.known_table(),
+        permit,
+    };
+    if let Err(mut kept) = context.workers.hand_over(to, connection) {
+        kept.permit.hand_over(context.worker.index);
+        take(context, listener, kept);
+    }
+}
+
+/// Serves a connection that another worker has handed over, unless there is no time for it.
+pub(crate) fn take<H: Handler>(
+    context: &Rc<WorkerContext<H>>,
+    listener: &Rc<OpenListener>,
+    connection: HandedOver,
+) {
+    let HandedOver {
+        stream,
+        peer,
+        permit,
+        ..
+    } = connection;
+    match TcpStream::from_std(stream) {
+        Err(_) => context.worker.telemetry.connection_refused(Limit::Accept),
+        Ok(stream) if context.worker.shedding.accept() == Accept::Refuse => {
+            refuse(context, &stream);
+        }
+        Ok(stream) => spawn(context, listener, (stream, peer), Some(permit)),
+    }
 }
 
 /// Resets a connection for which an overloaded worker has no time: its client learns at once that it must try elsewhere.
-fn refuse<H>(context: &WorkerContext<H>, stream: TcpStream) {
+fn refuse<H>(context: &WorkerContext<H>, stream: &TcpStream) {
     context.worker.telemetry.refused(Limit::Overload);
     // Without it the kernel would keep the connection until its client closes it.
-    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// Accepts the connections that the kernel has established already: closing the socket would reset them. Calls accept(2)
@@ -158,7 +219,7 @@ async fn permit<H>(context: &WorkerContext<H>) -> Option<Permit> {
 /// The permit of another connection, if there is room. Idle connections begin to close before there is none.
 fn claim<H>(context: &WorkerContext<H>) -> Option<Permit> {
     let max = context.worker.max_connections();
-    let permit = context.process.permit(max);
+    let permit = context.process.permit(context.worker.index, max);
     if context.process.is_short(max) && context.worker.shedding.connections_short() {
         context.connections.wake();
     }
@@ -168,7 +229,7 @@ fn claim<H>(context: &WorkerContext<H>) -> Option<Permit> {
 fn spawn<H: Handler>(
     context: &Rc<WorkerContext<H>>,
     listener: &Rc<OpenListener>,
-    (stream, peer): (TcpStream, SocketAddr),
+    (stream, peer): Connection,
     permit: Option<Permit>,
 ) {
     let Some(permit) = permit else {

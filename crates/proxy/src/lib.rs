@@ -9,6 +9,7 @@
 
 mod accept;
 mod auth_cache;
+mod balance;
 mod body;
 mod bounded;
 mod buffers;
@@ -23,6 +24,7 @@ mod drain;
 mod explanation;
 mod geo;
 mod grpc;
+mod handover;
 mod health_checks;
 mod keyed_hash;
 mod limit;

@@ -39,6 +39,11 @@ impl OpenListener {
         if serves { current } else { known.clone() }
     }
 
+    /// The newest known table that contains it.
+    pub(crate) fn known_table(&self) -> Arc<RoutingTable> {
+        Arc::clone(&self.table.borrow())
+    }
+
     /// Whether it was removed from the table: its connections end with their next response.
     pub(crate) fn closed(&self) -> bool {
         self.closed.get()

@@ -14,11 +14,13 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 
 use crate::auth_cache::AuthCache;
+use crate::balance::Meter;
 use crate::buffers::ResponseBuffers;
 use crate::config::Config;
 use crate::connection::{Openings, Pipeline, WorkerContext};
 use crate::drain::Connections;
 use crate::geo::Locations;
+use crate::handover::{self, Inbox, Workers};
 use crate::health_checks;
 use crate::listen::{self, BindError, Listeners, WorkerSockets};
 use crate::memory::Memory;
@@ -137,7 +139,8 @@ impl Bound {
         telemetry: Arc<Telemetry>,
     ) -> Result<Running, ServerError> {
         let addresses = self.addresses();
-        let process = Arc::new(Process::new());
+        let process = Arc::new(Process::new(self.listeners.workers.len()));
+        let (peers, inboxes) = handover::workers(self.listeners.workers.len());
         let upstream = Arc::new(Environment {
             resolver: Arc::default(),
             local: LocalAddresses::new(self.also).with_listeners(reader.clone()),
@@ -166,11 +169,14 @@ impl Bound {
             .listeners
             .workers
             .into_iter()
+            .zip(inboxes)
             .enumerate()
-            .map(|(index, sockets)| {
+            .map(|(index, (sockets, inbox))| {
                 let start = WorkerStart {
                     index,
                     sockets,
+                    inbox,
+                    workers: peers.clone(),
                     shared: shared.clone(),
                     process: process.clone(),
                 };
@@ -248,6 +254,8 @@ impl From<BindError> for ServerError {
 struct WorkerStart {
     index: usize,
     sockets: WorkerSockets,
+    inbox: Inbox,
+    workers: Workers,
     shared: Arc<Shared>,
     process: Arc<Process>,
 }
@@ -287,11 +295,12 @@ impl WorkerStart {
             handler: Pipeline,
             worker: worker.clone(),
             process: self.process.clone(),
+            workers: self.workers,
             silent: Rc::new(Openings::default()),
             handshakes: Rc::new(Openings::default()),
             connections: connections.clone(),
         });
-        let mut sockets = Sockets::new(context, self.sockets);
+        let mut sockets = Sockets::new(context, self.inbox, self.sockets);
         let ticks = tick(worker.clone(), connections.clone(), self.process);
         let ticker = tokio::task::spawn_local(ticks);
         let completes = worker.shared.config.completes_chains;
@@ -333,8 +342,12 @@ async fn until_draining(mut stop: watch::Receiver<Stop>, connections: &Connectio
 async fn tick(worker: Rc<Worker>, connections: Rc<Connections>, process: Arc<Process>) {
     let mut ticks = tokio::time::interval(WorkerTelemetry::FLUSH_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let runtime = tokio::runtime::Handle::current().metrics();
+    let mut meter = Meter::new(Instant::now());
     loop {
         let due = ticks.tick().await;
+        let total = runtime.worker_total_busy_duration(0); // its runtime has this thread alone
+        process.measured(worker.index, meter.measure(Instant::now(), total));
         if worker.tick(due.elapsed(), &process) {
             connections.wake();
         }

@@ -5,18 +5,20 @@
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use headgate_table::{Listener, RoutingTable};
+use headgate_table::{Listener, RoutingTable, SocketKind};
 use tokio::task::JoinHandle;
 
-use crate::accept::Acceptor;
+use crate::accept::{self, Acceptor};
 use crate::connection::{Handler, WorkerContext};
 use crate::current;
 use crate::datagram::UdpSockets;
+use crate::handover::{HandedOver, Inbox};
 use crate::limit::Limit;
 use crate::listen::{self, BindError};
 use crate::open_listener::OpenListener;
@@ -30,6 +32,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The listening sockets of one worker.
 pub(crate) struct Sockets<H> {
     context: Rc<WorkerContext<H>>,
+    /// Connections that other workers have accepted.
+    inbox: Inbox,
     /// Bound before there was a table; empty from the first one on.
     bound: Vec<(SocketAddr, TcpListener)>,
     open: Vec<OpenSocket>,
@@ -49,11 +53,13 @@ impl<H: Handler> Sockets<H> {
     /// No open sockets. `bound` exist already; those that the first table does not use are closed.
     pub(crate) fn new(
         context: Rc<WorkerContext<H>>,
+        inbox: Inbox,
         bound: Vec<(SocketAddr, TcpListener)>,
     ) -> Self {
         Self {
             udp: UdpSockets::new(context.clone()),
             context,
+            inbox,
             bound,
             open: Vec::new(),
             closing: Vec::new(),
@@ -61,28 +67,71 @@ impl<H: Handler> Sockets<H> {
         }
     }
 
-    /// Opens and closes sockets for the current table and every later one.
+    /// Opens and closes sockets for the current table and every later one, and serves what other workers hand over.
     pub(crate) async fn follow(&mut self) -> Infallible {
         let worker = self.context.worker.clone();
         loop {
             let table = worker.table();
             self.reconcile(&table);
             let reader = &worker.shared.reader;
-            tokio::select! {
-                () = reader.sockets_changed(&table) => {}
-                // So that idle listeners release former tables.
-                () = current::changed(reader, &table, RELEASE) => {}
-                // The same table is reconciled again.
-                () = tokio::time::sleep(RETRY), if !self.failing.is_empty() => {}
+            let retries = !self.failing.is_empty();
+            let mut outdated = pin!(async {
+                tokio::select! {
+                    () = reader.sockets_changed(&table) => {}
+                    // So that idle listeners release former tables.
+                    () = current::changed(reader, &table, RELEASE) => {}
+                    // The same table is reconciled again.
+                    () = tokio::time::sleep(RETRY), if retries => {}
+                }
+            });
+            loop {
+                tokio::select! {
+                    () = &mut outdated => break,
+                    Some(connection) = self.inbox.next() => self.take(connection),
+                }
             }
         }
     }
 
-    /// Closes all sockets after accepting the connections that wait in their backlogs.
-    pub(crate) async fn close(self) {
+    /// Closes all sockets after accepting the connections that wait in their backlogs, and those that other workers have handed
+    /// over.
+    pub(crate) async fn close(mut self) {
+        self.inbox.close();
+        while let Some(connection) = self.inbox.next().await {
+            self.take(connection);
+        }
         self.udp.close();
         let stopped = self.open.into_iter().map(|open| open.acceptor.stop());
         join_all(stopped.chain(self.closing)).await;
+    }
+
+    /// Serves a connection that another worker has accepted, as one of the same listener here.
+    fn take(&mut self, connection: HandedOver) {
+        let address = connection.listener;
+        let Some(sent) = connection.table.listener(address) else {
+            return; // it is in the table by which it was accepted
+        };
+        let kind = sent.socket.kind();
+        if self.listener(address, kind).is_none() {
+            // The other worker may have been faster to open it.
+            self.reconcile(&self.context.worker.table());
+        }
+        let listener = self.listener(address, kind).unwrap_or_else(|| {
+            // It is being removed. Its connections end with their next response.
+            let table = Rc::new(connection.table.clone());
+            let removed = OpenListener::new(sent, table);
+            removed.close();
+            Rc::new(removed)
+        });
+        accept::take(&self.context, &listener, connection);
+    }
+
+    fn listener(&self, address: SocketAddr, kind: SocketKind) -> Option<Rc<OpenListener>> {
+        let is_it = |open: &&OpenSocket| {
+            let listener = &open.listener;
+            listener.address == address && listener.kind == kind
+        };
+        Some(self.open.iter().find(is_it)?.listener.clone())
     }
 
     fn reconcile(&mut self, table: &Rc<Arc<RoutingTable>>) {

@@ -27,6 +27,8 @@ const HANDSHAKES: usize = 4;
 
 /// State of one worker thread. Never leaves its thread, so nothing in it is locked.
 pub(crate) struct Worker {
+    /// Its number, from 0.
+    pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) telemetry: Rc<WorkerTelemetry>,
@@ -62,6 +64,7 @@ impl Worker {
         let telemetry = WorkerTelemetry::new(&shared.telemetry, index, table.clone());
         let telemetry = Rc::new(telemetry);
         Self {
+            index,
             mirrors: Rc::new(Mirrors::new(upstreams.clone(), telemetry.clone())),
             relay: RelayTools::default(),
             shedding: Shedding::default(),

@@ -40,6 +40,7 @@ use self::session::{Session, jittered};
 use crate::buffers::ConnectionBuffers;
 use crate::downstream::{Downstream, TlsFacts};
 use crate::drain::{Connections, Registration};
+use crate::handover::Workers;
 use crate::limit::Limit;
 use crate::open_listener::OpenListener;
 use crate::process::{Permit, Process};
@@ -55,6 +56,8 @@ pub(crate) struct WorkerContext<H> {
     pub(crate) worker: Rc<Worker>,
     /// Shared with the connections of other workers.
     pub(crate) process: Arc<Process>,
+    /// All workers, for connections that another one serves.
+    pub(crate) workers: Workers,
     pub(crate) connections: Rc<Connections>,
     /// Connections without TLS whose first bytes have not arrived.
     pub(crate) silent: Rc<Openings>,

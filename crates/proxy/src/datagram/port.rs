@@ -194,7 +194,8 @@ impl<H: Handler> Port<H> {
         if client.port() == 0 || worker.shared.upstream.local.has_udp(client) {
             return worker.telemetry.refused(Limit::Datagram);
         }
-        let new_permit = || self.context.process.permit(worker.max_connections());
+        let process = &self.context.process;
+        let new_permit = || process.permit(worker.index, worker.max_connections());
         let Some(permit) = self.sessions.admit(new_permit) else {
             return worker.telemetry.refused(Limit::UdpSessions);
         };

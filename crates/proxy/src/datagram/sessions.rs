@@ -148,7 +148,7 @@ mod tests {
 
     /// The session with the next serial number, with the permit for it.
     fn begin(sessions: &Sessions, process: &Arc<Process>, max: usize) -> Option<Rc<Flow>> {
-        let permit = sessions.admit(|| process.permit(max))?;
+        let permit = sessions.admit(|| process.permit(0, max))?;
         let address = "127.0.0.1:9".parse().unwrap();
         let serial = sessions.next_serial();
         let flow = Rc::new(Flow::new(session(), (address, None), serial, permit));
@@ -158,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_oldest_ends_first_those_with_a_response_last() {
-        let (sessions, process) = (Sessions::new(8), Arc::new(Process::new()));
+        let (sessions, process) = (Sessions::new(8), Arc::new(Process::new(1)));
         let mut flows: Vec<_> = (0..8)
             .map(|_| begin(&sessions, &process, 100).unwrap())
             .collect();
@@ -185,17 +185,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_takes_the_permit_of_another_when_there_is_none() {
-        let (sessions, process) = (Sessions::new(8), Arc::new(Process::new()));
-        let connection = process.permit(2);
+        let (sessions, process) = (Sessions::new(8), Arc::new(Process::new(1)));
+        let connection = process.permit(0, 2);
         assert!(connection.is_some());
         let first = begin(&sessions, &process, 2).unwrap();
-        assert!(process.permit(2).is_none(), "it counts as a connection");
+        assert!(process.permit(0, 2).is_none(), "it counts as a connection");
         let second = begin(&sessions, &process, 2).unwrap();
         assert!(first.is_ended() && !second.is_ended());
         drop((first, second));
         sessions.ended(0);
-        assert!(process.permit(2).is_none());
+        assert!(process.permit(0, 2).is_none());
         sessions.ended(1);
-        assert!(process.permit(2).is_some());
+        assert!(process.permit(0, 2).is_some());
     }
 }

@@ -4,6 +4,7 @@
 mod datagrams;
 mod load;
 mod secure_streams;
+mod spread;
 mod streams;
 
 use std::net::SocketAddr;

@@ -119,10 +119,10 @@ async fn permits_are_returned() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let process = &fixture.context.process;
-        let (first, second) = (process.permit(2), process.permit(2));
-        assert!(first.is_some() && second.is_some() && process.permit(2).is_none());
+        let (first, second) = (process.permit(0, 2), process.permit(0, 2));
+        assert!(first.is_some() && second.is_some() && process.permit(0, 2).is_none());
         drop(first);
-        assert!(process.permit(2).is_some());
+        assert!(process.permit(0, 2).is_some());
     })
     .await;
 }

@@ -6,14 +6,13 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::accept::Acceptor;
 use crate::listen::listen;
-use crate::sockets::Sockets;
 use crate::sockets::tests::{connect, refused};
 
 /// A fixture whose worker opens the sockets of its table.
 fn following() -> Fixture {
     let fixture = Fixture::new(Settings::default());
     fixture.publish(&[]);
-    let mut sockets = Sockets::new(fixture.context.clone(), Vec::new());
+    let mut sockets = fixture.sockets();
     spawn_local(async move { sockets.follow().await });
     fixture
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod cleartext;
+mod handing_over;
 mod heads;
 mod http1;
 mod http2;
@@ -9,7 +10,7 @@ mod listeners;
 mod streams;
 mod tls;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,7 +37,9 @@ use crate::body::Body;
 use crate::config::{AccessLog, Config, MetricLabels};
 use crate::downstream::Downstream;
 use crate::drain::Connections;
+use crate::handover::{self, Inbox};
 use crate::open_listener::OpenListener;
+use crate::sockets::Sockets;
 use crate::telemetry::Telemetry;
 use crate::upstream::{Environment, LocalAddresses, Resolver};
 use crate::worker::{Shared, Worker};
@@ -121,6 +124,9 @@ fn upgrade(mut request: Request<Incoming>) -> Response<Body> {
 pub(crate) struct Fixture {
     pub(crate) context: Rc<WorkerContext<TestHandler>>,
     pub(crate) publisher: RefCell<Publisher>,
+    inbox: Cell<Option<Inbox>>,
+    /// Another worker beside it.
+    other: Cell<Option<(Rc<WorkerContext<TestHandler>>, Inbox)>>,
 }
 
 impl Fixture {
@@ -130,8 +136,16 @@ impl Fixture {
 
     /// With `hosts` that have certificates of their own.
     fn serving(settings: Settings, hosts: &[(&str, &Arc<Certificate>)]) -> Self {
-        let (publisher, reader) = publisher(Arc::new(table(settings, hosts)));
-        let config = config();
+        Self::of_workers(1, table(settings, hosts))
+    }
+
+    /// One of so many workers, at most two.
+    fn of_workers(workers: usize, table: RoutingTable) -> Self {
+        let (publisher, reader) = publisher(Arc::new(table));
+        let config = Config {
+            workers,
+            ..config()
+        };
         let telemetry = Telemetry::new(&config);
         let shared = Arc::new(Shared {
             passwords: crate::passwords::Passwords::new(1),
@@ -154,18 +168,32 @@ impl Fixture {
             }),
             origin: std::time::Instant::now(),
         });
-        let context = WorkerContext {
-            handler: TestHandler,
-            worker: Rc::new(Worker::new(0, shared)),
-            process: Arc::new(Process::new()),
-            connections: Rc::new(Connections::default()),
-            silent: Rc::new(Openings::default()),
-            handshakes: Rc::new(Openings::default()),
-        };
+        let process = Arc::new(Process::new(workers));
+        let (peers, inboxes) = handover::workers(workers);
+        let mut all = inboxes.into_iter().enumerate().map(|(index, inbox)| {
+            let context = WorkerContext {
+                handler: TestHandler,
+                worker: Rc::new(Worker::new(index, shared.clone())),
+                process: process.clone(),
+                workers: peers.clone(),
+                connections: Rc::new(Connections::default()),
+                silent: Rc::new(Openings::default()),
+                handshakes: Rc::new(Openings::default()),
+            };
+            (Rc::new(context), inbox)
+        });
+        let (context, inbox) = all.next().unwrap();
         Self {
-            context: Rc::new(context),
+            context,
             publisher: RefCell::new(publisher),
+            inbox: Cell::new(Some(inbox)),
+            other: Cell::new(all.next()),
         }
+    }
+
+    /// The sockets of its worker, none of which is open.
+    fn sockets(&self) -> Sockets<TestHandler> {
+        Sockets::new(self.context.clone(), self.inbox.take().unwrap(), Vec::new())
     }
 
     /// Publishes a table with a listener for plain text at each of `addresses`.
@@ -196,7 +224,7 @@ impl Fixture {
             peer: "127.0.0.1:4000".parse().unwrap(),
             local: "127.0.0.1:80".parse().unwrap(),
             listener: self.listener(address),
-            permit: self.context.process.permit(100).unwrap(),
+            permit: self.context.process.permit(0, 100).unwrap(),
         };
         super::spawn(self.context.clone(), accepted);
         client

@@ -91,7 +91,7 @@ async fn what_is_kept_for_another_endpoint_is_bounded() {
     let fixture = Fixture::new(Settings::default());
     let port = port(&fixture);
     let flow = || {
-        let permit = fixture.context.process.permit(2).unwrap();
+        let permit = fixture.context.process.permit(0, 2).unwrap();
         port.flow((SocketAddr::from(([127, 0, 0, 1], 1)), None), permit)
     };
     for (length, expected) in [(1, 8), (5 << 10, 3)] {
@@ -109,7 +109,7 @@ async fn an_endpoint_that_sends_much_does_not_keep_others_waiting() {
         let fixture = Fixture::new(Settings::default());
         let port = port(&fixture);
         let (client, endpoint) = (socket().await, socket().await);
-        let permit = fixture.context.process.permit(1).unwrap();
+        let permit = fixture.context.process.permit(0, 1).unwrap();
         let flow = port.flow((client.local_addr().unwrap(), None), permit);
         flow.request(b"request");
         let towards = socket().await;

@@ -35,7 +35,7 @@ async fn stream(
         held: (
             context.worker.telemetry.connection(),
             context.connections.register(),
-            context.process.permit(1).unwrap(),
+            context.process.permit(0, 1).unwrap(),
         ),
     };
     (stream, client)
