@@ -1,13 +1,13 @@
 """The measurements: the cost of a request, latencies at a fixed rate, and memory."""
 
 import contextlib
+import functools
 import signal
-import socket
-import ssl
 import subprocess
 import time
 from dataclasses import dataclass
 
+import connections
 import figures
 import load
 import proxies
@@ -123,14 +123,15 @@ def half_of_saturation(samples):
 
 
 def memory(rig, name):
-    """Bytes of a fresh process at rest, then for each idle and each active connection: {rest, idle, idle_tls, active}."""
+    """Bytes of a fresh process at rest, then for each connection of every kind: {rest, idle, active, ...}."""
     found = {}
-    for kind, busy in {"idle": idle, "idle_tls": idle_tls, "active": active}.items():
+    busy = {kind: functools.partial(doing_nothing, open_one) for kind, open_one in connections.KINDS.items()} | {"active": active}
+    for kind, opened in busy.items():
         proxy = proxies.start(name, rig.setting, rig.options)
         try:
             rest = settled(proxy, 1)
             found["rest"] = min(rest, found.get("rest", rest))
-            with busy(rig, proxy) as count:
+            with opened(rig, proxy) as count:
                 found[kind] = max(settled(proxy, 2) - rest, 0) / count
         finally:
             rig.setting.stop(proxy.process)
@@ -146,29 +147,13 @@ def settled(proxy, seconds):
     return min(readings)
 
 
-def idle(rig, proxy):
-    return open_connections(proxy.http, rig.options.idle_connections, None)
-
-
-def idle_tls(rig, proxy):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return open_connections(proxy.https, rig.options.idle_connections, context)
-
-
 @contextlib.contextmanager
-def open_connections(port, count, context):
-    """Kept-alive connections, each of which has had one response."""
+def doing_nothing(open_one, rig, proxy):
+    """Open connections of a kind."""
     with contextlib.ExitStack() as stack:
-        for _ in range(count):
-            stream = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
-            if context:
-                stream = stack.enter_context(context.wrap_socket(stream, server_hostname="localhost"))
-            stream.sendall(b"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            response = stream.recv(65536)
-            if not response.startswith(b"HTTP/1.1 200 "):
-                raise RuntimeError(f"an idle connection: {response[:100]!r}")
-        yield count
+        for _ in range(rig.options.idle_connections):
+            stack.enter_context(open_one(proxy))
+        yield rig.options.idle_connections
 
 
 @contextlib.contextmanager

@@ -4,8 +4,9 @@ import figures
 import targets
 import workloads
 
-MEMORY = {"rest": "at rest (MiB)", "idle": "an idle connection (KiB)", "idle_tls": "an idle connection of TLS (KiB)",
-          "active": "an active connection of 1,000 (KiB)"}
+MEMORY = {"rest": "at rest (MiB)", "silent": "a connection that has sent nothing (KiB)", "idle": "an idle connection (KiB)",
+          "idle_tls": "an idle connection of TLS (KiB)", "idle_http2": "an idle connection of HTTP/2 and TLS (KiB)",
+          "websocket": "an idle WebSocket (KiB)", "active": "an active connection of 1,000 (KiB)"}
 MEASURES = {"cost": "CPU", "latency": "p99", "memory": "memory"}
 
 
@@ -39,9 +40,9 @@ def cost(name, samples, latencies):
 def memory(results):
     names = list(next(iter(results.values())))
     rows = [["", *names]]
-    for kind, title in MEMORY.items():
+    for kind in filter(results.get, MEMORY):
         unit = 1024 * (1024 if kind == "rest" else 1)
-        rows.append([title, *(f"{figures.least(results[kind][name], 'bytes') / unit:.1f}" for name in names)])
+        rows.append([MEMORY[kind], *(f"{figures.least(results[kind][name], 'bytes') / unit:.1f}" for name in names)])
     return f"Memory\n{table(rows)}"
 
 
