@@ -2,7 +2,7 @@
 //!
 //! It is made when somebody looks at a new table, and dropped when nobody looks any more.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use headgate_proxy::route_number;
@@ -194,12 +194,13 @@ fn push_routes(host: &Host, listeners: &[String], routes: &mut Vec<IndexedRoute>
         return;
     };
     let begin = routes.len();
+    let of_host = hash(BASIS, std::iter::once(&*host.name));
     for (tried, conditions, route) in paths.listing() {
         let conditions = conditions.map(conditions_text).unwrap_or_default();
         let conditions: Box<str> = conditions.trim().into();
-        let parts = [&*host.name, tried, kind(route), &*conditions, &*route.path];
+        let parts = [tried, kind(route), &*conditions, &*route.path];
         let at = listeners.iter().map(String::as_str);
-        let mut id = hash(parts.into_iter().chain(at));
+        let mut id = hash(of_host, parts.into_iter().chain(at));
         // Two candidates of one path that nothing distinguishes.
         while routes.iter().skip(begin).any(|one| one.id == id) {
             id = id.wrapping_add(1);
@@ -222,19 +223,21 @@ pub(super) fn kind(route: &Route) -> &'static str {
     }
 }
 
-/// FNV-1a, 64 bits: links stay what they are in every replica and version.
-fn hash<'t>(texts: impl Iterator<Item = &'t str>) -> u64 {
-    let bytes = texts.flat_map(|text| text.bytes().chain([0]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a, 64 bits, continued: links stay what they are in every replica and version.
+fn hash<'t>(begun: u64, texts: impl Iterator<Item = &'t str>) -> u64 {
+    texts.fold(begun, |hash, text| {
+        let next = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        next(text.as_bytes().iter().fold(hash, next), &0)
     })
 }
 
 fn certificates(table: &RoutingTable, hosts: &[IndexedHost]) -> Vec<IndexedCertificate> {
     type Key<'c> = (&'c str, &'c str);
-    let mut all: BTreeMap<Key<'_>, IndexedCertificate> = BTreeMap::new();
+    let mut all: HashMap<Key<'_>, IndexedCertificate> = HashMap::default();
     fn entry<'m, 'c>(
-        all: &'m mut BTreeMap<Key<'c>, IndexedCertificate>,
+        all: &'m mut HashMap<Key<'c>, IndexedCertificate>,
         certificate: &'c Arc<Certificate>,
     ) -> &'m mut IndexedCertificate {
         let key = (&*certificate.source, &*certificate.fingerprint);
@@ -256,7 +259,10 @@ fn certificates(table: &RoutingTable, hosts: &[IndexedHost]) -> Vec<IndexedCerti
         }
     }
     let mut all: Vec<IndexedCertificate> = all.into_values().collect();
-    all.sort_by_key(|one| one.certificate.not_after);
+    all.sort_unstable_by(|one, other| {
+        let [one, other] = [one, other].map(|one| &one.certificate);
+        (one.not_after, &one.source).cmp(&(other.not_after, &other.source))
+    });
     all
 }
 
