@@ -1,6 +1,6 @@
 //! The data of the web console: what the process serves and counts, as the plain values that the pages show.
 //!
-//! Nothing is kept but the history of the traffic and, while somebody looks, an index of the table. All of it is read from what
+//! Nothing is kept but the history of the traffic and, while pages are read, an index of the table. All of it is read from what
 //! the data plane and the reconciler keep anyway.
 
 mod annotations;
@@ -142,7 +142,7 @@ pub(crate) struct Console {
     cluster: Option<ClusterState>,
     /// What exists from the first table on.
     live: OnceLock<Live>,
-    /// The index of the table, while somebody looks.
+    /// The index of the table, while pages are read.
     index: Mutex<Option<Used<Arc<Index>>>>,
     /// The overview of this second: many may look at it.
     overview: Mutex<Option<Used<Overview>>>,

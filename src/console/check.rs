@@ -25,7 +25,7 @@ pub(super) async fn check(console: &Console, search: &Search) -> Result<CheckPag
     let input = input.await.map_err(failed)?;
     let search = search.clone();
     let page = spawn_blocking(move || {
-        // Whoever waits for the report may have left; the work goes on, and another one waits for its end.
+        // The client may have left: the report is finished, and the next one begins after it.
         let _permit = permit;
         let report = crate::check::json_of(&input).map_err(|error| format!("{error:#}"))?;
         selected(report, &search).map_err(|error| error.to_string())

@@ -44,7 +44,7 @@ async fn explained(console: &Console, request: ExplainRequest) -> Result<Explain
         .map_err(|error| Failed::Internal(error.to_string()))
 }
 
-/// The explanations of routes that somebody looks at, so that a page that is loaded again and again costs one for each table.
+/// The explanations of routes whose pages are open, so that a page that is loaded again and again costs one for each table.
 #[derive(Default)]
 pub(super) struct Explanations(Mutex<HashMap<String, Explained>>);
 

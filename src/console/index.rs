@@ -1,6 +1,6 @@
 //! The hosts, routes and certificates of a table by their names.
 //!
-//! It is made when somebody looks at a new table, and dropped when nobody looks any more.
+//! It is made for the first page after a change of the table, and dropped when no page is read for a while.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -299,7 +299,7 @@ async fn taps_and_annotations() {
 }
 
 #[tokio::test]
-async fn the_index_is_dropped_when_nobody_looks() {
+async fn the_index_is_dropped_when_the_console_is_not_used() {
     let console = console().await;
     console.hosts(&Search::default());
     console.forget_unused();

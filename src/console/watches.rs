@@ -1,4 +1,4 @@
-//! How endpoints serve the route that somebody looks at: from a sample of its requests, because nothing counts by endpoint.
+//! How endpoints serve the route whose page is open: from a sample of its requests, because nothing counts by endpoint.
 //!
 //! The sample is taken while the page of the route is loaded again and again, and forgotten when it is not any more.
 
@@ -17,7 +17,7 @@ const RATE: u32 = 100;
 /// How long a route is watched after it was looked at.
 const UNUSED: Duration = Duration::from_secs(30);
 
-/// The routes that somebody looks at, by the numbers of their counters.
+/// The routes whose pages are open, by the numbers of their counters.
 #[derive(Default)]
 pub(super) struct Watches(Mutex<HashMap<u64, Watch>>);
 
@@ -61,7 +61,7 @@ impl Watches {
         }
     }
 
-    /// Ends the watch of routes at which nobody looks any more.
+    /// Ends the watch of routes whose pages are closed.
     pub(super) fn forget_unused(&self) {
         let mut watches = self.0.lock();
         watches.retain(|_, watch| watch.used.elapsed() < UNUSED);

@@ -1,4 +1,4 @@
-//! Which page an address is of, and what of it is asked for.
+//! Which page an address is of, with its parameters.
 
 use crate::Failed;
 use crate::format::Link;

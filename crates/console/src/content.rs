@@ -19,7 +19,7 @@ pub(crate) enum Content {
     Canaries(Page<CanaryRow>),
     Findings(FindingsPage),
     Certificates(CertificatesPage),
-    /// `None`: nothing is asked yet.
+    /// `None`: the form is empty.
     Explain(Option<Box<Explained>>),
     Live,
     Check(Box<CheckPage>),

@@ -1,6 +1,6 @@
 //! The traffic of the last hour, in bounded memory.
 //!
-//! Counters only grow; somebody reads them every [`STEP`] seconds and gives them to [`History::tick`], which keeps the
+//! Counters only grow; the caller reads them every [`STEP`] seconds and gives them to [`History::tick`], which keeps the
 //! differences: of the routes for ten minutes, of the hosts by the minute for an hour, and of all requests for both. A step has
 //! a fixed size in bytes and holds the busiest; what does not fit is not known, which is not the same as no requests. There is
 //! no clock here: time is an argument.
@@ -226,7 +226,7 @@ impl Tick<'_> {
         let Some(last) = history.last.replace(step) else {
             return;
         };
-        // Nobody read the counters meanwhile: their growth counts as that of this step.
+        // The counters were not read meanwhile: their growth counts as that of this step.
         for _ in 0..(step - last - 1).min(POINTS as u64) {
             push(&mut history.all, Counts::default());
             history.routes.push(std::iter::empty());

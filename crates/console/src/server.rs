@@ -1,4 +1,4 @@
-//! The listener of the console: HTTP/1.1 with a thread and a runtime of its own, so that nobody who looks slows requests down.
+//! The listener of the console: HTTP/1.1 with a thread and a runtime of its own, so that readers do not slow requests down.
 //!
 //! Everything that a client holds is bounded: connections, the time for a head, the time for which it reads nothing, and the
 //! pages that are followed.

@@ -11,7 +11,7 @@ use crate::model::{
 /// The methods to choose from; another may be in a link.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// Before anything is asked.
+/// While the form is empty.
 pub(super) fn form_alone(form: &ExplainForm) -> Markup {
     html! {
         (head(false))

@@ -159,7 +159,7 @@ async fn send_versions(
             () = sender.closed() => return,
             () = sleep(limits.tick * pace) => {}
         }
-        // Without a page any more the stream ends, and its next request is told why.
+        // Without a page any more the stream ends, and the next request gets the reason.
         let Ok(Some(content)) = Content::read(&*console.source, &target).await else {
             return;
         };

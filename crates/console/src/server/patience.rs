@@ -120,7 +120,7 @@ mod tests {
     #[tokio::test]
     async fn who_reads_late_is_served() {
         let (mut patient, mut client) = connected().await;
-        // More than the system takes at once: the write waits until somebody reads.
+        // More than the system takes at once: the write waits until the client reads.
         let written = async {
             patient.write_all(&vec![0; 32 << 20]).await.unwrap();
             patient.shutdown().await.unwrap();

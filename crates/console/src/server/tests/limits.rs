@@ -52,7 +52,7 @@ fn a_thousand_streams_are_bounded() {
 fn more_connections_wait() {
     let address = with(|limits| limits.connections = 1);
     let (mut first, _) = follow(address, "/live", "event: row");
-    // The second is accepted by the system. While the first gets its events, nobody reads it.
+    // The second is accepted by the system. While the first gets its events, it is not read.
     let mut second = connect(address);
     let request = b"GET /check HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     second.write_all(request).unwrap();
