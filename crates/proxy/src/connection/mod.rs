@@ -24,6 +24,7 @@ pub(crate) mod tests;
 
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ use self::opening::{Opening, Protocol};
 pub(crate) use self::openings::Openings;
 use self::openings::{Opens, Stopped};
 pub(crate) use self::session::{Handler, Pipeline};
-use self::session::{Session, jittered};
+use self::session::{Session, boxed, jittered};
 use crate::buffers::ConnectionBuffers;
 use crate::downstream::{Downstream, TlsFacts};
 use crate::drain::{Connections, Registration};
@@ -108,24 +109,29 @@ where
         proxied: None,
     };
     let opening = Opening::new(stream);
-    // Each kind has a task of its own size.
-    match start.listener.kind {
-        SocketKind::Http => in_task(worker, async move || start.serve_plain(opening).await),
-        SocketKind::Tls => in_task(worker, async move || start.serve_tls(opening).await),
-        SocketKind::Stream => in_task(worker, async move || start.serve_stream(opening).await),
-    }
-}
-
-/// Runs `serve` in a task, whose panic ends no other. The task makes the future itself: one that is moved into a task takes its
-/// room twice.
-fn in_task(worker: Rc<Worker>, serve: impl AsyncFnOnce() -> Result<(), NotServed> + 'static) {
+    let open: Pin<Box<dyn Future<Output = Opened>>> = match start.listener.kind {
+        SocketKind::Http => boxed(|| start.open_plain(opening)),
+        SocketKind::Tls => boxed(|| start.open_tls(opening)),
+        SocketKind::Stream => boxed(|| start.open_stream(opening)),
+    };
+    // A panic of the task ends no other.
     tokio::task::spawn_local(async move {
         let counted = CountPanic(worker);
-        if let Err(NotServed::Refused(limit)) = serve().await {
-            counted.0.telemetry.refused(limit);
+        // The memory of the beginning, which is most, is freed before the rest.
+        let opened = open.await;
+        match opened {
+            Ok(serve) => serve.await,
+            Err(NotServed::Refused(limit)) => counted.0.telemetry.refused(limit),
+            Err(NotServed::Silent | NotServed::Forwarded) => {}
         }
     });
 }
+
+/// What serves a connection whose protocol is known, to its end.
+type Serve = Pin<Box<dyn Future<Output = ()>>>;
+
+/// The result of the beginning of a connection.
+type Opened = Result<Serve, NotServed>;
 
 /// A connection that does not speak HTTP yet.
 struct Start<H> {
@@ -140,8 +146,10 @@ struct Start<H> {
     proxied: Option<Proxied>,
 }
 
-/// Why the connection is closed before its first request.
+/// Why the task of the connection ends before its first request.
 enum NotServed {
+    /// Another task forwards it.
+    Forwarded,
     /// The client closed it, or sent nothing in time: it is closed like an idle one, without a response.
     Silent,
     /// The limit that refused it.
@@ -202,7 +210,7 @@ impl<H: Handler> Start<H> {
         openings.begin(most)
     }
 
-    async fn serve_plain<S>(mut self, mut opening: Opening<S>) -> Result<(), NotServed>
+    async fn open_plain<S>(mut self, mut opening: Opening<S>) -> Opened
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -220,15 +228,13 @@ impl<H: Handler> Start<H> {
         let (transport, activity) = opening.transport();
         let handler = self.context.handler.clone();
         let session = self.session(activity, None);
-        // Boxed, so that a connection has the memory of its protocol alone.
-        match protocol {
-            Protocol::Http1 => Box::pin(http1::serve(session, handler, transport)).await,
-            Protocol::Http2 => Box::pin(http2::serve(session, handler, transport)).await,
-        }
-        Ok(())
+        Ok(match protocol {
+            Protocol::Http1 => boxed(|| http1::serve(session, handler, transport)),
+            Protocol::Http2 => boxed(|| http2::serve(session, handler, transport)),
+        })
     }
 
-    async fn serve_tls<S>(mut self, mut opening: Opening<S>) -> Result<(), NotServed>
+    async fn open_tls<S>(mut self, mut opening: Opening<S>) -> Opened
     where
         S: AsyncRead + AsyncWrite + IntoTcp + Unpin + Send + 'static,
     {
@@ -255,7 +261,7 @@ impl<H: Handler> Start<H> {
                 let session = self.stream_session((self.client(), self.proxied), false);
                 let route = StreamRoute::plain(backends);
                 self.forward(opening, (route, Kind::Passthrough), table, session);
-                return Ok(());
+                return Err(NotServed::Forwarded);
             }
         }
         let (mut transport, activity) = opening.transport();
@@ -285,26 +291,25 @@ impl<H: Handler> Start<H> {
                 session: self.stream_session((self.client(), self.proxied), true),
                 held: (self.gauge, self.registration, self.permit),
             };
-            Box::pin(stream.serve(table, &self.context.worker)).await;
-            return Ok(());
+            let worker = self.context.worker.clone();
+            return Ok(boxed(|| async move { stream.serve(table, &worker).await }));
         }
         let handler = self.context.handler.clone();
         let session = self.session(activity, Some(handshake.facts));
-        match handshake.http2 {
-            true => Box::pin(http2::serve(session, handler, handshake.stream)).await,
-            false => Box::pin(http1::serve(session, handler, handshake.stream)).await,
-        }
-        Ok(())
+        Ok(match handshake.http2 {
+            true => boxed(|| http2::serve(session, handler, handshake.stream)),
+            false => boxed(|| http1::serve(session, handler, handshake.stream)),
+        })
     }
 
     /// A listener for streams (behaviour.md 12).
-    async fn serve_stream<S>(mut self, mut opening: Opening<S>) -> Result<(), NotServed>
+    async fn open_stream<S>(mut self, mut opening: Opening<S>) -> Opened
     where
         S: AsyncRead + IntoTcp + Unpin,
     {
         let found = self.with_table(|socket| socket.stream().cloned());
         let Some((route, table)) = found else {
-            return Ok(());
+            return Err(NotServed::Silent);
         };
         let mut session = self.stream_session((self.peer, None), true);
         if route.accepts_proxy {
@@ -318,7 +323,7 @@ impl<H: Handler> Start<H> {
         }
         self.admit(session.facts.client)?;
         self.forward(opening, (route, Kind::Service), table, session);
-        Ok(())
+        Err(NotServed::Forwarded)
     }
 
     /// A session of this connection. `client` with the PROXY header that it is from.

@@ -1,14 +1,18 @@
 //! The first bytes of a connection: read to detect the protocol, then replayed to its driver.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use rustls::server::Acceptor;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout;
 
 use super::NotServed;
@@ -136,11 +140,19 @@ impl<S: AsyncRead + Unpin> Opening<S> {
     }
 
     async fn more(&mut self) -> io::Result<()> {
-        self.read.reserve(READ);
-        match self.stream.read_buf(&mut self.read).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        poll_fn(|cx| self.poll_more(cx)).await
+    }
+
+    /// Reads on the stack, lest every client that sends nothing have a buffer.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut room = [MaybeUninit::uninit(); READ];
+        let mut buf = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+        self.read.extend_from_slice(buf.filled());
+        Poll::Ready(match buf.filled() {
+            [] => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
-        }
+        })
     }
 }
 

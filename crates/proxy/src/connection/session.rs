@@ -158,7 +158,7 @@ pub(super) async fn respond<H: Handler, T: Track>(
 }
 
 /// The future that `make` makes, in a box. [`Box::pin`] would copy the room for all of its states there, some kilobytes.
-fn boxed<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+pub(super) fn boxed<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
     let room = Box::new_uninit();
     Box::into_pin(Box::write(room, make()))
 }

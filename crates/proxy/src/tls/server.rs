@@ -20,8 +20,8 @@ const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
 /// A finished handshake.
 pub(crate) struct Handshake<S> {
-    /// The connection.
-    pub(crate) stream: TlsStream<S>,
+    /// The connection, which has more than a kilobyte: it is moved several times.
+    pub(crate) stream: Box<TlsStream<S>>,
     pub(crate) facts: TlsFacts,
     /// The client and the proxy agreed on HTTP/2.
     pub(crate) http2: bool,
@@ -65,7 +65,7 @@ where
     let rules = rules.filter(|_| terminate.clients.is_none());
     let config = sessions::config(route, terminate, (settings, host), key);
     let config = config.map_err(io::Error::other)?;
-    let stream = start.into_stream(Arc::new(config)).await?;
+    let stream = Box::new(start.into_stream(Arc::new(config)).await?);
     let connection = stream.get_ref().1;
     let http2 = connection.alpn_protocol() == Some(b"h2");
     let suite = connection.negotiated_cipher_suite();
