@@ -298,14 +298,12 @@ impl<S: AsyncRead + Unpin, B: Unpin> AsyncRead for Connection<S, B> {
     ) -> Poll<io::Result<()>> {
         let ahead = self.input.bytes();
         if ahead.is_empty() {
+            self.input.rest(); // what follows is read past it
             return Pin::new(&mut self.io).poll_read(cx, buf);
         }
         let length = ahead.len().min(buf.remaining());
         buf.put_slice(&ahead[..length]);
         ahead.advance(length);
-        if ahead.is_empty() {
-            self.input.rest();
-        }
         Poll::Ready(Ok(()))
     }
 }
