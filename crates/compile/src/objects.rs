@@ -4,6 +4,7 @@
 //! them on arrival keeps memory small, and makes two versions of an object equal if they differ only in unused fields. Values
 //! stay as written: compilation interprets them.
 
+mod backends;
 mod class;
 mod config_map;
 pub mod custom;

@@ -173,7 +173,7 @@ impl Hub {
         !self.fetching.is_empty()
     }
 
-    /// Whether a pending Ingress refers to a Service that is unknown or has no slice.
+    /// Whether a pending Ingress or route refers to a Service that is unknown or has no slice.
     pub(super) fn lacks_services(&mut self) -> bool {
         self.incomplete.lacks_services(&self.snapshot)
     }
@@ -264,11 +264,8 @@ impl Hub {
     }
 
     fn changed(&mut self, object: &ObjectRef, before: Option<&Object>, after: Option<&Object>) {
+        self.incomplete.changed(object);
         match object.kind {
-            Kind::Ingress => {
-                self.references.referrer_changed(before, after);
-                self.incomplete.add(object.name.clone());
-            }
             Kind::IngressClass | Kind::ConfigMap => {
                 self.references.settings_changed(&self.snapshot);
             }

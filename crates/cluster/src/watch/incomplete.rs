@@ -1,28 +1,40 @@
-//! Ingresses whose Services may be about to arrive: related objects are often created together, in any order.
+//! Ingresses and routes whose Services may be about to arrive: related objects are often created together, in any order.
 
 use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
-use headgate_compile::{EndpointSlice, Kind, Name, Object, ObjectRef, Snapshot, backend_services};
+use headgate_compile::{EndpointSlice, Kind, Object, ObjectRef, Snapshot};
 
-/// Ingresses of the pending changes that may lack a Service.
+/// Ingresses and routes of the pending changes that may lack a Service.
 #[derive(Default)]
 pub(super) struct Incomplete {
-    ingresses: Vec<Name>,
+    objects: Vec<ObjectRef>,
 }
 
 impl Incomplete {
-    pub(super) fn add(&mut self, ingress: Name) {
-        self.ingresses.push(ingress);
+    /// `object` is among the pending changes.
+    pub(super) fn changed(&mut self, object: &ObjectRef) {
+        let has_backends = matches!(
+            object.kind,
+            Kind::Ingress
+                | Kind::HttpRoute
+                | Kind::GrpcRoute
+                | Kind::TlsRoute
+                | Kind::TcpRoute
+                | Kind::UdpRoute
+        );
+        if has_backends {
+            self.objects.push(object.clone());
+        }
     }
 
     pub(super) fn clear(&mut self) {
-        self.ingresses.clear();
+        self.objects.clear();
     }
 
     /// Whether one of them refers to a Service that is unknown or has no slice. A complete one is not checked again.
     pub(super) fn lacks_services(&mut self, snapshot: &Snapshot) -> bool {
-        if self.ingresses.is_empty() {
+        if self.objects.is_empty() {
             return false;
         }
         let slices = snapshot.pending_of(Kind::EndpointSlice);
@@ -31,35 +43,30 @@ impl Incomplete {
             let mut slices = snapshot.parts_of::<EndpointSlice>(service);
             slices.next().is_some() || pending.contains(service)
         };
-        while let Some(name) = self.ingresses.last() {
-            if lacks_a_service(name, snapshot, has_slices) {
+        while let Some(object) = self.objects.last() {
+            if lacks_a_service(object, snapshot, has_slices) {
                 return true;
             }
-            self.ingresses.pop();
+            self.objects.pop();
         }
         false
     }
 }
 
 fn lacks_a_service(
-    name: &Name,
+    object: &ObjectRef,
     snapshot: &Snapshot,
     has_slices: impl Fn(&ObjectRef) -> bool,
 ) -> bool {
-    let ingress = snapshot.latest(&ObjectRef {
-        kind: Kind::Ingress,
-        name: name.clone(),
-    });
-    let Some(Object::Ingress(ingress)) = ingress else {
+    let Some(object) = snapshot.latest(object) else {
         return false;
     };
-    backend_services(ingress).any(|service| {
+    let mut services = object.backend_services();
+    services.dedup(); // the rules of a route often lead to one
+    services.into_iter().any(|name| {
         let service = ObjectRef {
             kind: Kind::Service,
-            name: Name {
-                namespace: name.namespace.clone(),
-                name: service.into(),
-            },
+            name,
         };
         match snapshot.latest(&service) {
             Some(Object::Service(known)) => !known.is_external() && !has_slices(&service),
@@ -72,12 +79,26 @@ fn lacks_a_service(
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
 
+    use headgate_compile::objects::custom::{Delivered, HttpRouteSpec};
     use k8s_openapi::api::core::v1;
     use k8s_openapi::api::discovery::v1 as discovery;
     use serde_json::{Value, json};
 
     use super::*;
     use k8s_openapi::api::networking::v1::Ingress;
+
+    fn route(host: &str) -> Object {
+        let route = json!({
+            "metadata": {"name": "web", "namespace": "shop", "uid": "1"},
+            "spec": {
+                "parentRefs": [{"name": "gateway"}],
+                "hostnames": [host],
+                "rules": [{"backendRefs": [{"name": "web", "port": 80}, {"group": "other", "kind": "Pool", "name": "a"}]}],
+            },
+        });
+        let route: Delivered<HttpRouteSpec> = serde_json::from_value(route).unwrap();
+        route.into()
+    }
 
     fn ingress(secret: &str) -> Object {
         let ingress: Ingress = serde_json::from_value(json!({
@@ -112,8 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn an_ingress_lacks_its_service_until_that_has_a_slice() {
-        for take in [false, true] {
+    fn an_object_lacks_its_service_until_that_has_a_slice() {
+        let objects: [fn(&str) -> Object; 2] = [ingress, route];
+        for (object, take) in objects
+            .into_iter()
+            .flat_map(|one| [(one, false), (one, true)])
+        {
             let mut snapshot = Snapshot::default();
             let mut incomplete = Incomplete::default();
             let apply = |snapshot: &mut Snapshot, object: Object| {
@@ -122,8 +147,9 @@ mod tests {
                     snapshot.take_changes();
                 }
             };
-            apply(&mut snapshot, ingress("one"));
-            incomplete.add(Name::new("shop", "web"));
+            let name = object("one").reference();
+            apply(&mut snapshot, object("one"));
+            incomplete.changed(&name);
             assert!(incomplete.lacks_services(&snapshot));
             apply(&mut snapshot, service(json!({})));
             assert!(incomplete.lacks_services(&snapshot));
@@ -133,8 +159,8 @@ mod tests {
             snapshot.delete(&slice().reference());
             snapshot.take_changes();
             assert!(!incomplete.lacks_services(&snapshot));
-            apply(&mut snapshot, ingress("two"));
-            incomplete.add(Name::new("shop", "web"));
+            apply(&mut snapshot, object("two"));
+            incomplete.changed(&name);
             assert!(incomplete.lacks_services(&snapshot));
             let external = json!({"type": "ExternalName", "externalName": "a.example"});
             apply(&mut snapshot, service(external));
