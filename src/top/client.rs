@@ -1,5 +1,6 @@
 //! Reads the JSON of a console.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -113,7 +114,10 @@ impl Client {
     }
 
     async fn exchange(&self, target: &str) -> Result<(StatusCode, Bytes)> {
-        let stream = TcpStream::connect((&*self.url.host, self.url.port)).await?;
+        let ConsoleUrl { host, port, .. } = &self.url;
+        let addresses = headgate_resolve::lookup(host).await?;
+        let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, *port));
+        let stream = TcpStream::connect(&*addresses.collect::<Vec<_>>()).await?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let mut request = Request::get(target)
