@@ -29,7 +29,7 @@ pub(crate) use admission::review;
 pub use class::unserved;
 pub use compiler::IngressStatus;
 pub(crate) use compiler::{Pass, State};
-pub use external_names::{backend_services, unresolved_names};
+pub use external_names::unresolved_names;
 pub use references::references;
 pub use registry::{Judgement, Verdict};
 pub use streams::StreamEntry;

@@ -33,8 +33,7 @@ pub use expiry::expiring;
 pub use finding::{Finding, Severity, Subject};
 pub use ingress::{
     AnnotationJudge, IngressStatus, Judgement, SettingVerdicts, StreamEntry, Verdict, annotations,
-    backend_services, references, setting_verdict, setting_verdicts, settings, unresolved_names,
-    unserved,
+    references, setting_verdict, setting_verdicts, settings, unresolved_names, unserved,
 };
 pub use objects::{
     Address, ApiObject, ConfigMap, Definition, DeliveredDefinition, EndpointSlice, Endpoints,

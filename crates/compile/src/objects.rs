@@ -28,6 +28,7 @@ use self::custom::{
     GrpcRouteSpec, HeadgateParametersSpec, HeadgatePolicySpec, HttpRouteSpec, ListenerSetSpec,
     ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
 };
+pub(crate) use backends::backend_services;
 pub use class::IngressClass;
 pub use config_map::ConfigMap;
 pub use definition::{Definition, DeliveredDefinition};

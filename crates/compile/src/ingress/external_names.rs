@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::networking::v1::{Ingress, IngressBackend};
+use k8s_openapi::api::networking::v1::Ingress;
 
 use crate::finding::{Finding, Severity, Subject, UNRESOLVED};
 use crate::ingress::class;
-use crate::objects::Service;
+use crate::objects::{Service, backend_services};
 use crate::{Kind, Name, ObjectRef, Options, Snapshot};
 
 /// Warnings on the served Ingresses with a backend whose external name is one of these `names`, which do not resolve; sorted.
@@ -61,20 +61,6 @@ fn finding(ingress: &Ingress, service: &Name, host: &str) -> Finding {
 fn backends(ingress: &Ingress) -> impl Iterator<Item = Name> {
     let namespace = ingress.metadata.namespace.as_deref().unwrap_or_default();
     backend_services(ingress).map(move |service| Name::new(namespace, service))
-}
-
-/// The names of the Services that the backends of `ingress` have, its default backend first.
-pub fn backend_services(ingress: &Ingress) -> impl Iterator<Item = &str> {
-    let spec = ingress.spec.iter();
-    let default = spec
-        .clone()
-        .filter_map(|spec| spec.default_backend.as_ref());
-    let rules = spec.flat_map(|spec| spec.rules.iter().flatten());
-    let paths = rules
-        .filter_map(|rule| rule.http.as_ref())
-        .flat_map(|http| &http.paths);
-    let backends = default.chain(paths.map(|path| &path.backend));
-    backends.filter_map(|backend: &IngressBackend| Some(&*backend.service.as_ref()?.name))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The Services that an object leads to.
 
-use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::networking::v1::{Ingress, IngressBackend};
 
+use super::Object;
 use super::custom::{BackendRef, Custom, StreamRule};
-use crate::{Name, Object, backend_services};
+use crate::Name;
 
 impl Object {
     /// The Services that the backends of an Ingress or a route name, one for each backend; none for other kinds.
@@ -34,6 +35,20 @@ impl Object {
             _ => Vec::new(),
         }
     }
+}
+
+/// The names of the Services that the backends of `ingress` have, its default backend first.
+pub(crate) fn backend_services(ingress: &Ingress) -> impl Iterator<Item = &str> {
+    let spec = ingress.spec.iter();
+    let default = spec
+        .clone()
+        .filter_map(|spec| spec.default_backend.as_ref());
+    let rules = spec.flat_map(|spec| spec.rules.iter().flatten());
+    let paths = rules
+        .filter_map(|rule| rule.http.as_ref())
+        .flat_map(|http| &http.paths);
+    let backends = default.chain(paths.map(|path| &path.backend));
+    backends.filter_map(|backend: &IngressBackend| Some(&*backend.service.as_ref()?.name))
 }
 
 fn of_ingress(ingress: &Ingress) -> Vec<Name> {
