@@ -36,8 +36,19 @@ pub(crate) struct Loads {
 struct Load {
     /// Its connections and UDP sessions.
     open: AtomicUsize,
-    /// The part of its time in which it has something to do, of [`ALL`].
+    /// The part of its time in which it has something to do, of [`ALL`], when that was measured.
     busy: AtomicUsize,
+    /// Its connections at that time, 1 at least.
+    then: AtomicUsize,
+}
+
+impl Load {
+    /// How busy it is with those connections that are still open: what made it busy may have ended just now.
+    fn busy(&self) -> usize {
+        let then = self.then.load(Relaxed).max(1);
+        let still = self.open.load(Relaxed).min(then);
+        self.busy.load(Relaxed).saturating_mul(still) / then
+    }
 }
 
 impl Loads {
@@ -46,6 +57,7 @@ impl Loads {
         let load = || Load {
             open: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
+            then: AtomicUsize::new(1),
         };
         Self {
             workers: (0..workers).map(|_| load()).collect(),
@@ -77,10 +89,13 @@ impl Loads {
         }
     }
 
-    /// How busy `worker` is by its [`Meter`].
-    pub(crate) fn measured(&self, worker: usize, busy: usize) {
+    /// How busy `worker` is by its [`Meter`], which is told how many connections it has.
+    pub(crate) fn measured(&self, worker: usize, measure: impl FnOnce(usize) -> usize) {
         if let Some(load) = self.workers.get(worker) {
+            let open = load.open.load(Relaxed);
+            let busy = measure(open);
             let before = load.busy.swap(busy, Relaxed);
+            load.then.store(open.max(1), Relaxed);
             self.busy.fetch_add(busy.wrapping_sub(before), Relaxed);
         }
     }
@@ -89,7 +104,7 @@ impl Loads {
     /// workers.
     pub(crate) fn lighter(&self, own: usize, all: usize) -> Option<usize> {
         let load = self.workers.get(own)?;
-        let (open, busy) = (load.open.load(Relaxed), load.busy.load(Relaxed));
+        let (open, busy) = (load.open.load(Relaxed), load.busy());
         let times = |part: usize| part.saturating_mul(self.workers.len());
         let is_crowded = times(open) > all.saturating_add(all / SLACK);
         let is_busier = times(busy) > self.busy.load(Relaxed).saturating_add(MARGIN);
@@ -107,7 +122,7 @@ impl Loads {
     fn fewest(&self, own: usize, busy: usize) -> Option<(usize, usize)> {
         let others = self.workers.iter().enumerate();
         others
-            .filter(|(index, load)| *index != own && load.busy.load(Relaxed) <= busy)
+            .filter(|(index, load)| *index != own && load.busy() <= busy)
             .map(|(index, load)| (index, load.open.load(Relaxed)))
             .min_by_key(|(_, open)| *open)
     }
@@ -119,6 +134,8 @@ pub(crate) struct Meter {
     /// Its busy time until then.
     total: Duration,
     busy: usize,
+    /// Its connections then.
+    open: usize,
 }
 
 impl Meter {
@@ -128,17 +145,19 @@ impl Meter {
             since: now,
             total: Duration::ZERO,
             busy: 0,
+            open: 0,
         }
     }
 
-    /// How busy it has been lately, with the time that it has been busy in all.
-    pub(crate) fn measure(&mut self, now: Instant, total: Duration) -> usize {
+    /// How busy it has been lately with its `open` connections, by the time that it has been busy in all.
+    pub(crate) fn measure(&mut self, now: Instant, total: Duration, open: usize) -> usize {
         let passed = now.saturating_duration_since(self.since).as_nanos().max(1);
         let busy = total.saturating_sub(self.total).as_nanos();
         let part = busy.saturating_mul(ALL as u128) / passed;
         let part = usize::try_from(part).unwrap_or(ALL).min(ALL);
-        self.busy = (self.busy * (RECENT - 1) + part) / RECENT;
-        (self.since, self.total) = (now, total);
+        let before = self.busy * open.min(self.open) / self.open.max(1);
+        self.busy = (before * (RECENT - 1) + part) / RECENT;
+        (self.since, self.total, self.open) = (now, total, open);
         self.busy
     }
 }
@@ -215,7 +234,7 @@ mod tests {
     #[test]
     fn a_worker_alone_keeps_all() {
         let mut world = World::new(1);
-        world.loads.measured(0, ALL);
+        world.loads.measured(0, |_| ALL);
         assert!((0..100).all(|_| world.accepted(0) == 0));
     }
 
@@ -233,7 +252,7 @@ mod tests {
                     world.end(worker);
                 }
                 // What is handed over in a tick is forgotten with the next one.
-                (0..4).for_each(|worker| world.loads.measured(worker, ALL / 2));
+                (0..4).for_each(|worker| world.loads.measured(worker, |_| ALL / 2));
             }
             let part = world.handed_over as f64 / 100_000.0;
             assert!(part < 0.2, "{part} of {lasting}");
@@ -246,22 +265,23 @@ mod tests {
         world.has(0, 1000);
         assert_eq!(world.accepted(0), 1, "it has none");
         assert_eq!(world.accepted(1), 1);
-        world.loads.measured(1, MARGIN);
+        world.loads.measured(1, |_| MARGIN);
         assert_eq!(world.accepted(0), 1, "it has little to do");
         for busy in [MARGIN + 1, ALL / 2, ALL] {
-            world.loads.measured(1, busy);
+            world.loads.measured(1, |_| busy);
             assert_eq!([0, 1].map(|worker| world.accepted(worker)), [0, 0]);
         }
-        world.loads.measured(0, ALL);
+        world.loads.measured(0, |_| ALL);
         assert_eq!(world.accepted(0), 1, "both have as much to do");
-        world.loads.measured(1, 0);
+        world.loads.measured(1, |_| 0);
         assert_eq!([0, 1].map(|worker| world.accepted(worker)), [1, 1]);
     }
 
     #[test]
     fn a_flood_does_not_follow_an_old_measurement() {
         let mut world = World::new(2);
-        world.loads.measured(0, ALL);
+        world.has(0, 1);
+        world.loads.measured(0, |_| ALL);
         world.has(1, 10_000);
         let handed_over = (0..10_000).filter(|_| world.accepted(0) == 1).count();
         assert_eq!(handed_over, (ALL - MARGIN) / GUESS);
@@ -274,14 +294,41 @@ mod tests {
         let tick = Duration::from_millis(100);
         let mut busy = 0;
         for ticks in 1..=10 {
-            busy = meter.measure(begin + tick * ticks, tick * ticks / 2);
+            busy = meter.measure(begin + tick * ticks, tick * ticks / 2, 3);
         }
         assert!((ALL * 3 / 10..ALL / 2).contains(&busy), "{busy}");
         for ticks in 11..=100 {
-            busy = meter.measure(begin + tick * ticks, tick * ticks / 2);
+            busy = meter.measure(begin + tick * ticks, tick * ticks / 2, 3);
         }
         assert!((ALL * 49 / 100..=ALL / 2).contains(&busy), "{busy}");
-        let busy = meter.measure(begin + tick * 101, tick * 10_000);
+        let busy = meter.measure(begin + tick * 101, tick * 10_000, 3);
         assert!(busy < ALL, "no more than all of the time: {busy}");
+    }
+
+    #[test]
+    fn a_worker_whose_connections_have_ended_is_not_busy() {
+        let mut world = World::new(2);
+        for _ in 0..5 {
+            assert_eq!(spread_by(&mut world), [4, 4]);
+            // One has been busy for longer than the other.
+            world.loads.measured(0, |_| ALL);
+            world.loads.measured(1, |_| ALL / 2);
+            for worker in [0, 1] {
+                (0..4).for_each(|_| world.end(worker));
+            }
+        }
+        let begin = Instant::now();
+        let mut meter = Meter::new(begin);
+        let second = Duration::from_secs(1);
+        assert!(meter.measure(begin + second, second, 8) > 0);
+        assert_eq!(meter.measure(begin + 2 * second, second, 0), 0);
+    }
+
+    /// Eight connections that the first worker accepts.
+    fn spread_by(world: &mut World) -> Vec<usize> {
+        (0..8).for_each(|_| {
+            world.accepted(0);
+        });
+        world.open.clone()
     }
 }

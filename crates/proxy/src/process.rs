@@ -66,9 +66,9 @@ impl Process {
             .lighter(worker, self.open.load(Ordering::Relaxed))
     }
 
-    /// How busy `worker` is, by its [`Meter`](crate::balance::Meter).
-    pub(crate) fn measured(&self, worker: usize, busy: usize) {
-        self.loads.measured(worker, busy);
+    /// How busy `worker` is by its [`Meter`](crate::balance::Meter), which is told how many connections it has.
+    pub(crate) fn measured(&self, worker: usize, measure: impl FnOnce(usize) -> usize) {
+        self.loads.measured(worker, measure);
     }
 
     /// Whether so many of the `max` connections are open that idle ones have to close.

@@ -347,7 +347,9 @@ async fn tick(worker: Rc<Worker>, connections: Rc<Connections>, process: Arc<Pro
     loop {
         let due = ticks.tick().await;
         let total = runtime.worker_total_busy_duration(0); // its runtime has this thread alone
-        process.measured(worker.index, meter.measure(Instant::now(), total));
+        process.measured(worker.index, |open| {
+            meter.measure(Instant::now(), total, open)
+        });
         if worker.tick(due.elapsed(), &process) {
             connections.wake();
         }

@@ -154,12 +154,14 @@ async fn an_overloaded_worker_hands_over_what_it_would_reset() {
         for _ in 0..2 {
             context.worker.tick(late, &context.process);
         }
-        context.process.measured(0, 1 << 16);
-        let mut streams = pair.connect::<90>().await;
+        let mut streams = pair.connect::<1>().await;
+        pair.kept(1).await;
+        context.process.measured(0, |_| 1 << 16);
+        streams.extend(pair.connect::<89>().await);
         for stream in &mut streams {
             response(stream).await;
         }
-        assert_eq!(pair.open(), [0, 90]);
+        assert_eq!(pair.open(), [1, 89]);
     })
     .await;
 }
