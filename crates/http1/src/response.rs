@@ -98,8 +98,22 @@ pub(crate) fn parse(bytes: &mut BytesMut, seen: &mut usize, asked: Asked) -> Res
     };
     *seen = 0;
     bytes.advance(start);
-    let head = bytes.split_to(end - start).freeze();
+    let head = take(bytes, end - start);
     Ok(parse_whole(&head, asked)?.map_or(Step::Interim, Step::Final))
+}
+
+/// Memory of a read buffer that fields may keep, bytes.
+const KEPT: usize = 2 << 10;
+
+/// Takes the first `length` bytes. From a large buffer they are copied: a field may be kept for long, as in the compression table of
+/// a client's HTTP/2 connection, which would keep a buffer for each of its entries.
+fn take(bytes: &mut BytesMut, length: usize) -> Bytes {
+    if bytes.capacity() <= KEPT {
+        return bytes.split_to(length).freeze();
+    }
+    let taken = Bytes::copy_from_slice(bytes.get(..length).unwrap_or_default());
+    bytes.advance(length);
+    taken
 }
 
 /// Bytes of the longest end of a head less one: of LF CR LF.
@@ -269,4 +283,32 @@ fn decimal(text: &[u8]) -> Result<u64, Error> {
         let number = digit.and_then(|digit| number.checked_mul(10)?.checked_add(digit));
         number.filter(|number| *number <= LONGEST).ok_or(INVALID)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_do_not_keep_a_large_read_buffer() {
+        let text = b"\r\nHTTP/1.1 200 Fine\r\nX-A: value\r\nContent-Length: 4\r\n\r\nbody";
+        let mut bytes = BytesMut::with_capacity(8 << 10);
+        bytes.extend_from_slice(text);
+        let buffer = bytes.as_ptr_range();
+        let Ok(Step::Final(parsed)) = parse(&mut bytes, &mut 0, Asked::Other) else {
+            panic!("{bytes:?}");
+        };
+        let head = parsed.head;
+        assert_eq!(
+            (&head.headers["x-a"], &bytes[..]),
+            (&HeaderValue::from_static("value"), &b"body"[..])
+        );
+        assert_eq!(head.reason.as_deref(), Some(&b"Fine"[..]));
+        for kept in [
+            head.headers["x-a"].as_bytes(),
+            &head.reason.unwrap_or_default(),
+        ] {
+            assert!(!buffer.contains(&kept.as_ptr()));
+        }
+    }
 }

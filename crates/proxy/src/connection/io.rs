@@ -124,9 +124,12 @@ impl<S> Scanned<S> {
         }
     }
 
-    /// Returns `bytes`, which were read before, to the next reader.
+    /// Returns `bytes`, which were read before, to the next reader. Without any, the buffer that they are a part of is freed.
     pub(crate) fn read_ahead(&mut self, bytes: Bytes) {
-        self.ahead = bytes;
+        self.ahead = match bytes.is_empty() {
+            true => Bytes::new(),
+            false => bytes,
+        };
     }
 
     /// The stream after the bytes that were read.
@@ -214,5 +217,35 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Scanned<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headgate_table::ClientLimits;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_that_dozes_keeps_no_buffer_of_what_it_has_read() {
+        struct Buffer {
+            _held: Arc<()>,
+        }
+        impl AsRef<[u8]> for Buffer {
+            fn as_ref(&self) -> &[u8] {
+                b"rest"
+            }
+        }
+        let buffer = Arc::new(());
+        let mut bytes = Bytes::from_owner(Buffer {
+            _held: buffer.clone(),
+        });
+        let scanner = Scanner::new((&ClientLimits::default()).into());
+        let mut scanned = Scanned::new((), scanner, Arc::new(Activity::new()));
+        scanned.read_ahead(bytes.clone());
+        assert_eq!(scanned.ahead, "rest");
+        bytes.advance(4);
+        scanned.read_ahead(bytes);
+        assert_eq!(Arc::strong_count(&buffer), 1);
     }
 }

@@ -182,7 +182,9 @@ impl Streams {
     pub(super) fn poll_aborted(&self, task: Task, cx: &Context<'_>) -> bool {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.get_mut(task.index);
-        let Some(entry) = entry.filter(|entry| entry.serial == task.serial) else {
+        let is_open =
+            |entry: &&mut Entry| entry.serial == task.serial && entry.state != State::Free;
+        let Some(entry) = entry.filter(is_open) else {
             return false;
         };
         if entry.state == State::Aborted {
@@ -221,6 +223,14 @@ impl Streams {
         }
     }
 
+    /// A waker that stayed would keep the memory of its task.
+    fn free(&self, index: usize) {
+        if let Some(entry) = self.entries.borrow_mut().get_mut(index) {
+            (entry.state, entry.waker) = (State::Free, None);
+        }
+        self.free.borrow_mut().push(index);
+    }
+
     fn wake(&self) {
         if let Some(waker) = &*self.connection.borrow() {
             waker.wake_by_ref();
@@ -255,8 +265,7 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         let streams = &self.streams;
-        streams.set(self.index, State::Free);
-        streams.free.borrow_mut().push(self.index);
+        streams.free(self.index);
         streams.open.set(streams.open.get().saturating_sub(1));
         if streams.open.get() == 0 {
             streams.idle_since.set(Instant::now());
@@ -272,6 +281,10 @@ impl Drop for Stream {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use std::sync::Arc;
+    use std::task::Wake;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -347,5 +360,26 @@ mod tests {
             !streams.poll_aborted(task(0, 1), &cx),
             "its entry is reused"
         );
+    }
+
+    #[test]
+    fn the_entry_of_a_stream_that_has_ended_keeps_no_task() {
+        struct Task;
+        impl Wake for Task {
+            fn wake(self: Arc<Self>) {}
+        }
+        let held = Arc::new(Task);
+        let waker = held.clone().into();
+        let cx = Context::from_waker(&waker);
+        let streams = Rc::new(Streams::new());
+        let stream = streams.open();
+        let task = streams.newest().unwrap();
+        assert!(!streams.poll_aborted(task, &cx));
+        assert_eq!(Arc::strong_count(&held), 3);
+        drop(stream);
+        assert_eq!(Arc::strong_count(&held), 2);
+        // hyper polls it once more, to its end.
+        assert!(!streams.poll_aborted(task, &cx));
+        assert_eq!(Arc::strong_count(&held), 2);
     }
 }

@@ -7,6 +7,7 @@ mod heads;
 mod http1;
 mod http2;
 mod listeners;
+mod sizes;
 mod streams;
 mod tls;
 
