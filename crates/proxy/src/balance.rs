@@ -89,7 +89,7 @@ impl Loads {
         }
     }
 
-    /// How busy `worker` is by its [`Meter`], which is told how many connections it has.
+    /// How busy `worker` is by its [`Meter`], which gets the number of its connections.
     pub(crate) fn measured(&self, worker: usize, measure: impl FnOnce(usize) -> usize) {
         if let Some(load) = self.workers.get(worker) {
             let open = load.open.load(Relaxed);

@@ -25,7 +25,7 @@ fn the_futures_of_a_connection_are_small() {
     let http2 = protocol(http2::serve::<Tls, Pipeline>);
     let sizes = [
         ("plain", plain, 1200),
-        ("TLS", tls, 2000),
+        ("TLS", tls, 3500),
         ("HTTP/2", http2, 2500),
     ];
     for (name, size, most) in sizes {
