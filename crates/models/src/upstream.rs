@@ -18,9 +18,6 @@ use self::health::{Failed, Health};
 use self::load::Load;
 use super::explore;
 
-// The buffers count connections.
-pub(crate) use self::load::Counted;
-
 /// Two workers admit at the same moment: at most one request more than the bound, and all come back.
 pub fn requests_of_a_service_are_bounded() {
     explore(|| {

@@ -14,7 +14,6 @@ use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
 use crate::sync::AtomicUsize;
-use crate::upstream::Counted;
 
 /// Bound of one response, bytes.
 const OF_RESPONSE: usize = 64 << 10;
@@ -157,16 +156,16 @@ impl Drop for Held {
 
 /// A connection to an endpoint, of which little is read at a time while the process holds more than its bound: what has been read
 /// stays in memory until the client has read what came before.
-pub(crate) struct Rationed<S> {
+pub(crate) struct Rationed<S, O> {
     stream: Take<S>,
     process: Arc<ResponseBuffers>,
-    /// It is counted while it is open, whatever it is used for.
-    _open: Option<Counted>,
+    /// What ends with it, whatever it is used for.
+    _open: O,
 }
 
-impl<S: AsyncRead> Rationed<S> {
-    /// `stream`, limited by what `process` holds, and counted as `open`.
-    pub(crate) fn new(stream: S, process: Arc<ResponseBuffers>, open: Option<Counted>) -> Self {
+impl<S: AsyncRead, O> Rationed<S, O> {
+    /// `stream`, limited by what `process` holds, with what counts it as `open`.
+    pub(crate) fn new(stream: S, process: Arc<ResponseBuffers>, open: O) -> Self {
         Self {
             stream: stream.take(u64::MAX),
             process,
@@ -175,7 +174,7 @@ impl<S: AsyncRead> Rationed<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Rationed<S> {
+impl<S: AsyncRead + Unpin, O: Unpin> AsyncRead for Rationed<S, O> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -190,7 +189,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rationed<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Rationed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin, O: Unpin> AsyncWrite for Rationed<S, O> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -287,7 +286,7 @@ mod tests {
     async fn reads_are_short_while_the_process_holds_too_much() {
         let process = Arc::new(ResponseBuffers::new(0));
         let text = piece(100);
-        let mut stream = Rationed::new(&text[..], process.clone(), None);
+        let mut stream = Rationed::new(&text[..], process.clone(), ());
         let mut sink = vec![0; 64 << 10];
         assert_eq!(stream.read(&mut sink).await.unwrap(), 64 << 10);
         let held = Gate::new(ConnectionBuffers::new(process)).hold(piece(4));

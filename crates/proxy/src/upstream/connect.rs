@@ -17,9 +17,10 @@ use tokio_rustls::TlsConnector;
 
 use super::health::{Failed, failed_by};
 use super::http1::{Connection, Stream};
+use super::load::Counted;
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
-use super::{CallError, Counted, Fault, UpstreamState, Upstreams, fastcgi};
+use super::{CallError, Fault, UpstreamState, Upstreams, fastcgi};
 use crate::buffers::Rationed;
 
 /// HTTP/2 flow control and bounds: the defaults of hyper are for trusted peers.

@@ -39,7 +39,7 @@ struct CacheLine;
 
 /// One that is counted, until it is dropped.
 #[derive(Clone)]
-pub(crate) struct Counted(
+pub(super) struct Counted(
     #[expect(dead_code, reason = "it is counted by its existence")] Arc<CacheLine>,
 );
 

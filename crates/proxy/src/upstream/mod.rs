@@ -62,7 +62,6 @@ pub(crate) use fastcgi::Params;
 pub(crate) use fault::Fault;
 pub(crate) use gather::read_body;
 pub use health::EndpointState;
-pub(crate) use load::Counted;
 pub(crate) use options::{CallOptions, Protocol, Security};
 pub(crate) use payload::{Length, Payload};
 pub(crate) use raw::{RawAttempt, RawAttempts, RawConnection, Tries};
