@@ -71,6 +71,12 @@ impl<T: Clone> ByName<T> {
         &self.other
     }
 
+    /// Whether one of the values is such.
+    pub fn any(&self, mut is: impl FnMut(&T) -> bool) -> bool {
+        let named = self.exact.iter().chain(self.suffixes.iter());
+        is(&self.other) || named.into_iter().any(|(_, value)| is(value))
+    }
+
     /// All values in the order of their names, the one for all other names last.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.named().map(|(_, value)| value).chain([&self.other])
@@ -120,5 +126,9 @@ mod tests {
         }
         assert_eq!(*values.get(None), "other");
         assert_eq!(values.values().count(), 4);
+        for value in ["a.b.test", "*.test", "other"] {
+            assert!(values.any(|found| *found == value), "{value}");
+        }
+        assert!(!values.any(|found| found.is_empty()));
     }
 }

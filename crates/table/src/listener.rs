@@ -219,7 +219,7 @@ impl TlsSocket {
     /// A socket that handles the names of `exact` (lower-case) by their routes, and all others by `other`.
     pub fn with_exact(exact: SharedMap<TlsRoute>, other: TlsRoute) -> Self {
         let routes = ByName::with_exact(exact, other);
-        let passes_through = routes.values().any(|route| route.passthrough().is_some());
+        let passes_through = routes.any(|route| route.passthrough().is_some());
         Self {
             routes,
             passes_through,
