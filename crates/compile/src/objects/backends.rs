@@ -13,21 +13,13 @@ impl Object {
             Self::Ingress(ingress) => of_ingress(ingress),
             Self::HttpRoute(route) => {
                 let rules = route.spec.rules.iter().flatten();
-                of_route(
-                    route,
-                    rules
-                        .flat_map(|rule| &rule.backend_refs)
-                        .map(|one| &one.backend),
-                )
+                let backends = rules.flat_map(|rule| &rule.backend_refs);
+                of_route(route, backends.map(|one| &one.backend))
             }
             Self::GrpcRoute(route) => {
                 let rules = route.spec.rules.iter().flatten();
-                of_route(
-                    route,
-                    rules
-                        .flat_map(|rule| &rule.backend_refs)
-                        .map(|one| &one.backend),
-                )
+                let backends = rules.flat_map(|rule| &rule.backend_refs);
+                of_route(route, backends.map(|one| &one.backend))
             }
             Self::TlsRoute(route) => of_route(route, of_streams(&route.spec.rules)),
             Self::TcpRoute(route) => of_route(route, of_streams(&route.spec.0.rules)),

@@ -1,7 +1,7 @@
 //! Watching requests as they end.
 //!
-//! A worker asks once for each request, with one relaxed load, whether anybody watches. Only then it keeps what a watcher may
-//! see of the request, for a bounded number of requests a second; whoever watches gets a bounded number of those that its filter
+//! A worker asks once for each request, with one relaxed load, whether a tap is open. Only then it keeps what a tap may
+//! see of the request, for a bounded number of requests a second; each tap gets a bounded number of those that its filter
 //! selects, and loses requests, which are counted, rather than memory if it is slow.
 
 use std::cell::Cell;
@@ -152,7 +152,7 @@ struct Tap {
 }
 
 impl Taps {
-    /// Whether anybody watches.
+    /// Whether a tap is open.
     pub(super) fn are_open(&self) -> bool {
         self.open.load(Ordering::Relaxed) > 0
     }

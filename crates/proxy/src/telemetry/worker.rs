@@ -117,7 +117,7 @@ impl WorkerTelemetry {
         }
     }
 
-    /// Whether somebody may watch a request that began at `now`: then its record needs details.
+    /// Whether a tap may select a request that began at `now`: then its record needs details.
     pub(crate) fn watches(&self, now: Instant) -> bool {
         self.telemetry.taps.are_open() && self.looks.admit(now)
     }

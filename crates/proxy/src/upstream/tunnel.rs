@@ -157,7 +157,7 @@ thread_local! {
 }
 
 impl Direction {
-    /// Copies until the source has ended and the target is closed. `flushed` hears of the bytes that have been sent.
+    /// Copies until the source has ended and the target is closed. `flushed` gets the number of bytes that have been sent.
     fn poll<R, W>(
         &mut self,
         from: &mut R,
