@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use headgate_compile::objects::custom::{Delivered, HeadgatePolicySpec};
 use headgate_compile::{Name, Namespaces, Object, Options, Snapshot, compile};
 use headgate_table::{Certificate, PrivateBytes, text};
 use k8s_openapi::ByteString;
@@ -144,6 +145,7 @@ fn object(document: Value, case: &str) -> Object {
         "Secret" => with_string_data(typed(document, case)).into(),
         "ConfigMap" => typed::<ConfigMap>(document, case).into(),
         "Namespace" => typed::<Namespace>(document, case).into(),
+        "HeadgatePolicy" => typed::<Delivered<HeadgatePolicySpec>>(document, case).into(),
         kind => panic!("{case}: unsupported kind \"{kind}\""),
     }
 }

@@ -10,6 +10,7 @@ mod leaks;
 mod traffic {
     mod access;
     mod affinity;
+    mod balance;
     mod bodies;
     mod canary;
     mod catalogue;

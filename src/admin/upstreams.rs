@@ -1,6 +1,6 @@
 //! The upstreams of the table with what the data plane knows of them, for `/debug/table`.
 
-use headgate_proxy::{EndpointReport, ResolvedNames, upstream_report};
+use headgate_proxy::{EndpointReport, EndpointState, ResolvedNames, upstream_report};
 use headgate_table::{RoutingTable, Upstream};
 use serde_json::{Value, json};
 
@@ -13,13 +13,14 @@ pub(super) fn of(table: &RoutingTable, names: Option<&ResolvedNames>) -> Value {
 
 fn upstream(upstream: &Upstream, names: Option<&ResolvedNames>) -> Value {
     let report = upstream_report(upstream, names);
-    let endpoints: Vec<Value> = report.endpoints.iter().map(endpoint).collect();
+    let endpoints = report.endpoints.iter();
+    let endpoints = endpoints.map(|known| endpoint(&report, known)).collect();
     json!({
         "key": upstream.key.as_str(),
         "name": &*upstream.name,
         "requests": report.requests,
         "pending": report.pending,
-        "endpoints": endpoints,
+        "endpoints": Value::Array(endpoints),
     })
 }
 
@@ -27,6 +28,13 @@ fn upstream(upstream: &Upstream, names: Option<&ResolvedNames>) -> Value {
 fn endpoint(endpoint: &EndpointReport) -> Value {
     let state = &endpoint.state;
     let mut value = json!({ "address": endpoint.address.to_string(), "state": state.as_str() });
+    if let Some(requests) = endpoint.requests {
+        value["requests"] = requests.into();
+    }
+    if let EndpointState::Starting(share, left) = state {
+        value["sharePercent"] = (*share).into();
+        value["startingSeconds"] = left.as_secs().into();
+    }
     if let Some(failures) = state.failures() {
         value["failures"] = failures.into();
     }

@@ -32,7 +32,7 @@ fn ready_of(endpoints: &[EndpointReport]) -> usize {
 }
 
 fn is_ready(state: &EndpointState) -> bool {
-    matches!(state, EndpointState::Sound | EndpointState::Failing(_))
+    state.share().is_some()
 }
 
 /// The backends of a target.
@@ -108,7 +108,9 @@ fn of(
     names: Option<&ResolvedNames>,
 ) -> RouteBackend {
     let report = upstream_report(upstream, names);
-    let in_turn = is_in_turn(upstream).then(|| ready_of(&report.endpoints));
+    let shares = report.endpoints.iter();
+    let shares = shares.filter_map(|known| known.state.share());
+    let in_turn = is_in_turn(upstream).then(|| shares.map(f64::from).sum());
     let endpoints = report.endpoints.iter();
     let endpoints = endpoints.map(|known| endpoint(known, in_turn));
     RouteBackend {
@@ -130,7 +132,7 @@ fn of(
     }
 }
 
-fn endpoint(known: &EndpointReport, in_turn: Option<usize>) -> Endpoint {
+fn endpoint(known: &EndpointReport, in_turn: Option<f64>) -> Endpoint {
     let state = &known.state;
     Endpoint {
         address: known.address.to_string(),
@@ -138,10 +140,7 @@ fn endpoint(known: &EndpointReport, in_turn: Option<usize>) -> Endpoint {
         detail: state.to_string(),
         failures: state.failures(),
         left_out_seconds: state.left_out().map(|time| time.as_secs()),
-        share: in_turn.map(|ready| match is_ready(state) {
-            true => 1.0 / ready.max(1) as f64,
-            false => 0.0,
-        }),
+        share: in_turn.map(|all| f64::from(state.share().unwrap_or(0)) / all.max(1.0)),
         connections: known.connections,
         average_seconds: known.average.map(|time| time.as_secs_f64()),
     }

@@ -19,6 +19,9 @@ pub struct Resilience {
     pub retry_rate: Option<RetryRate>,
     /// When an endpoint is ejected.
     pub outliers: Outliers,
+    /// How long an endpoint that joins others, or comes back after an ejection or failed health checks, gets fewer requests than
+    /// they do; default: it gets as many at once.
+    pub slow_start: Option<Duration>,
     /// How endpoints are checked; default: not at all.
     pub check: Option<HealthCheck>,
 }
@@ -107,6 +110,7 @@ impl Default for Resilience {
             retries: RetryBudget::default(),
             retry_rate: None,
             outliers: Outliers::default(),
+            slow_start: None,
             check: None,
         }
     }

@@ -111,6 +111,8 @@ pub enum Balance {
     RoundRobin,
     /// The better of two random endpoints by an exponentially weighted average of response time (decay 10 s).
     Ewma,
+    /// The one with the fewest requests in flight, over all workers. Of many endpoints, the better of two random ones.
+    LeastConn,
     /// Consistent hashing of a value computed from the request.
     Hash {
         /// The text that is hashed.

@@ -89,6 +89,11 @@ impl Converter<'_> {
         for (row, text) in ingress.texts() {
             let (annotation, policy) = (row.entry.name, row.policy);
             match policy {
+                // An annotation with the field as its own comes first.
+                PolicyUse::FieldOf(other) => match json_of(other, &text) {
+                    Some(value) => drop(of.fields.entry(field_name(annotation)).or_insert(value)),
+                    None => self.invalid(&ingress.name, row),
+                },
                 _ if OF_ROUTES.contains(&annotation) => {}
                 PolicyUse::Routes => match json_of(row, &text) {
                     Some(value) if OF_REWRITES.contains(&annotation) => {

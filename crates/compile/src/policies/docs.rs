@@ -14,11 +14,11 @@ pub fn fields_markdown() -> String {
         // Writing to a string never fails.
         let _ = writeln!(
             page,
-            "| `{}` | {} | {} | `{}` | {} |",
+            "| `{}` | {} | {} | {} | {} |",
             field_name(row.entry.name),
             table_cell(&value(row)),
             targets(row),
-            row.entry.name,
+            names(row),
             table_cell(row.entry.doc),
         );
     }
@@ -31,9 +31,16 @@ pub fn fields_markdown() -> String {
     page
 }
 
+/// The annotations that the field stands for.
+fn names(row: &'static Annotation) -> String {
+    let rows = all().filter(|other| other.of_field().entry.name == row.entry.name);
+    let names: Vec<String> = rows.map(|row| format!("`{}`", row.entry.name)).collect();
+    names.join(", ")
+}
+
 fn targets(row: &Annotation) -> String {
     match row.policy {
-        PolicyUse::Routes => "all".to_owned(),
+        PolicyUse::Routes | PolicyUse::FieldOf(_) => "all".to_owned(),
         PolicyUse::Ingresses(why) | PolicyUse::None(why) => {
             format!("Ingresses: {}", table_cell(why))
         }

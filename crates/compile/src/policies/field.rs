@@ -10,9 +10,9 @@ use crate::ingress::annotations::{
 };
 use crate::ingress::registry::Value as Parsed;
 
-/// Every annotation by its name as a field.
+/// Every annotation with a field of its own, by its name as a field.
 static NAMES: LazyLock<BTreeMap<String, &'static Annotation>> = LazyLock::new(|| {
-    let rows = annotations::all();
+    let rows = annotations::all().filter(|row| !matches!(row.policy, PolicyUse::FieldOf(_)));
     rows.map(|row| (field_name(row.entry.name), row)).collect()
 });
 
@@ -76,7 +76,8 @@ pub(super) fn find(field: &str) -> Option<&'static Annotation> {
 
 /// The annotations that policies can have, in the order of the documentation.
 pub(super) fn all() -> impl Iterator<Item = &'static Annotation> {
-    annotations::all().filter(|row| !matches!(row.policy, PolicyUse::None(_)))
+    annotations::all()
+        .filter(|row| !matches!(row.policy, PolicyUse::None(_) | PolicyUse::FieldOf(_)))
 }
 
 /// The type of the field of an annotation of this type.

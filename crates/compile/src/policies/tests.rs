@@ -25,8 +25,18 @@ fn a_field_has_the_name_of_its_annotation_in_camel_case() {
         assert_eq!(field_name(annotation), field);
         assert_eq!(field::find(field).unwrap().entry.name, annotation);
     }
-    let names: BTreeSet<String> = all().map(|row| field_name(row.entry.name)).collect();
-    assert_eq!(names.len(), all().count());
+    let (annotation, own) = ("load-balance", "headgate.dev/load-balance");
+    let row = find(annotation).unwrap();
+    assert_eq!(row.of_field().entry.name, own);
+    assert_eq!(field_name(annotation), field_name(own));
+    let values = [row, find(own).unwrap()].map(|row| match row.entry.kind {
+        Kind::OneOf(words) => words,
+        other => panic!("{other:?}"),
+    });
+    assert!(values[0].iter().all(|word| values[1].contains(word)));
+    let own = || all().filter(|row| row.of_field().entry.name == row.entry.name);
+    let names: BTreeSet<String> = own().map(|row| field_name(row.entry.name)).collect();
+    assert_eq!(names.len(), own().count());
     assert!(!names.contains("targetRefs"));
     assert!(field::find("limit-rps").is_none());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::field;
-use crate::ingress::annotations::{Annotation, PolicyUse, Validation, short_name};
+use crate::ingress::annotations::{Annotation, PolicyUse, Validation, find, short_name};
 use crate::objects::custom::{Custom, HeadgatePolicySpec};
 use crate::{Kind, Name};
 
@@ -46,7 +46,8 @@ impl TargetKind {
     /// Why an annotation has no meaning for it.
     fn refuses(self, row: &Annotation) -> Option<&'static str> {
         match (row.policy, self) {
-            (PolicyUse::Routes, _) | (PolicyUse::Ingresses(_), Self::Ingress) => None,
+            (PolicyUse::Routes | PolicyUse::FieldOf(_), _)
+            | (PolicyUse::Ingresses(_), Self::Ingress) => None,
             (PolicyUse::Ingresses(why), Self::Route) | (PolicyUse::None(why), _) => Some(why),
         }
     }
@@ -93,14 +94,9 @@ impl Values {
             .iter()
             .filter(|(_, text)| !text.trim().is_empty());
         let names = names.filter_map(|(key, _)| short_name(key, prefix));
-        let set: Vec<&str> = names.collect();
-        let has = |row: &Annotation| {
-            let mut names = [row.entry.name]
-                .into_iter()
-                .chain(row.aliases.iter().copied())
-                .chain(row.misnomers.iter().copied());
-            names.any(|name| set.contains(&name))
-        };
+        let rows = names.filter_map(|name| find(name).or_else(|| field::meant(name)));
+        let set: Vec<&str> = rows.map(|row| row.of_field().entry.name).collect();
+        let has = |row: &Annotation| set.contains(&row.entry.name);
         if !values.0.values().any(|value| has(value.row)) {
             return values.clone();
         }

@@ -175,7 +175,7 @@ pub struct RouteBackend {
 pub struct Endpoint {
     /// Address and port.
     pub address: String,
-    /// `sound`, `failing`, `unreachable`, `ejected` or `unhealthy`.
+    /// `sound`, `failing`, `starting`, `unreachable`, `ejected` or `unhealthy`.
     pub state: String,
     /// The state in words.
     pub detail: String,

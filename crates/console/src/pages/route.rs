@@ -132,7 +132,7 @@ fn endpoints(endpoints: &[Endpoint]) -> Markup {
 fn endpoint(endpoint: &Endpoint) -> Markup {
     let class = match endpoint.state.as_str() {
         "sound" => "good",
-        "failing" => "warning",
+        "failing" | "starting" => "warning",
         _ => "bad",
     };
     html! {

@@ -183,7 +183,7 @@ impl<'r> Context<'r> {
             .upstream
             .is_some_and(|upstream| match &upstream.balance {
                 Balance::Hash { key, .. } => !key.reads().request.is_empty(),
-                Balance::RoundRobin | Balance::Ewma => false,
+                Balance::RoundRobin | Balance::Ewma | Balance::LeastConn => false,
             });
         let is_fastcgi = self.protocol() == BackendProtocol::FastCgi;
         if needed || is_fastcgi && self.route.policy.forwarding.fastcgi.is_some() {

@@ -25,7 +25,7 @@ use crate::process::Permit;
 use crate::proxy_protocol;
 use crate::telemetry::ConnectionGuard;
 use crate::telemetry::stream_session::{BAD_GATEWAY, Direction, Session};
-use crate::upstream::RawConnection;
+use crate::upstream::{RawConnection, RawIo};
 use crate::worker::{CountPanic, Worker};
 
 /// Bound on sending an endpoint its first bytes.
@@ -115,15 +115,15 @@ impl Stream {
                 return;
             };
             let (traffic, tools) = (&open.session.traffic, &counted.0.relay);
-            match &mut open.endpoint {
-                RawConnection::Plain(endpoint) => {
+            match &mut open.endpoint.io {
+                RawIo::Plain(endpoint) => {
                     let bounds = (&open.bounds, tools);
                     Relay::new(&open.client, endpoint, traffic, bounds)
                         .run()
                         .await;
                 }
                 // Boxed, as most streams have no TLS of their own.
-                RawConnection::Tls(endpoint) => {
+                RawIo::Tls(endpoint) => {
                     let bounds = (open.bounds.silence, tools);
                     let relay = secure::relay(&mut open.client, endpoint, traffic, bounds);
                     if Box::pin(relay).await == End::Reset {
@@ -158,7 +158,7 @@ impl Stream {
             session.traffic.read(Direction::ToEndpoint, ahead.len());
             first.extend_from_slice(&ahead);
         }
-        if let Err(error) = secure::send(&mut endpoint, &first, &session.traffic).await {
+        if let Err(error) = secure::send(&mut endpoint.io, &first, &session.traffic).await {
             tracing::debug!(%error, "a stream broke");
             session.status.set(BAD_GATEWAY);
             // What broke already cannot be reset any more.
@@ -169,7 +169,7 @@ impl Stream {
             Kind::Service => Bounds::silent(idle_timeout),
             Kind::Passthrough => {
                 probe(&io);
-                if let RawConnection::Plain(endpoint) = &endpoint {
+                if let RawIo::Plain(endpoint) = &endpoint.io {
                     probe(endpoint);
                 }
                 Bounds::reachable(idle_timeout)

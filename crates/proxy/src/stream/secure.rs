@@ -17,7 +17,7 @@ use super::relay::End;
 use super::{Destination, FIRST_BYTES, Held, connecting};
 use crate::pipes::RelayTools;
 use crate::telemetry::stream_session::{BAD_GATEWAY, Direction, Session, Traffic};
-use crate::upstream::RawConnection;
+use crate::upstream::RawIo;
 use crate::worker::Worker;
 
 /// Bytes of one read, and thus what is kept for a side that does not read: a TLS record.
@@ -57,18 +57,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> TerminatedStream<C> {
         if !first.is_empty() {
             traffic.read(Direction::ToEndpoint, first.len());
         }
-        if send(&mut endpoint, &first, traffic).await.is_err() {
+        if send(&mut endpoint.io, &first, traffic).await.is_err() {
             self.session.status.set(BAD_GATEWAY);
             return;
         }
         let bounds = (idle_timeout, &worker.relay);
-        match &mut endpoint {
-            RawConnection::Plain(endpoint) => {
+        match &mut endpoint.io {
+            RawIo::Plain(endpoint) => {
                 if relay(&mut self.client, endpoint, traffic, bounds).await == End::Reset {
                     reset(endpoint);
                 }
             }
-            RawConnection::Tls(endpoint) => {
+            RawIo::Tls(endpoint) => {
                 if relay(&mut self.client, endpoint, traffic, bounds).await == End::Reset {
                     reset(endpoint.get_ref().0);
                 }
@@ -90,18 +90,14 @@ async fn until_broken<C: AsyncRead + Unpin>(client: &mut C, first: &mut BytesMut
 }
 
 /// Sends the endpoint its first bytes.
-pub(super) async fn send(
-    endpoint: &mut RawConnection,
-    first: &[u8],
-    traffic: &Traffic,
-) -> io::Result<()> {
+pub(super) async fn send(endpoint: &mut RawIo, first: &[u8], traffic: &Traffic) -> io::Result<()> {
     if first.is_empty() {
         return Ok(());
     }
     let sent = async {
         match endpoint {
-            RawConnection::Plain(endpoint) => endpoint.write_all(first).await,
-            RawConnection::Tls(endpoint) => {
+            RawIo::Plain(endpoint) => endpoint.write_all(first).await,
+            RawIo::Tls(endpoint) => {
                 endpoint.write_all(first).await?;
                 endpoint.flush().await
             }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use headgate_table::{Affinity, AffinityMode, SameSite, Upstream};
+use headgate_table::{Affinity, AffinityMode, Balance, SameSite, Upstream};
 use http::HeaderValue;
 use md5::{Digest, Md5};
 
@@ -67,11 +67,24 @@ pub(super) fn pick(
     if let Some(endpoint) = session.filter(|endpoint| !moves(endpoint)) {
         return Some(endpoint);
     }
+    let upstream = selection.target.upstream;
+    let fewest = upstream.balance == Balance::LeastConn;
+    let shares = selection.target.state.shares(upstream);
+    let suits = |endpoint: &SocketAddr| {
+        candidates.suits(endpoint) && shares.as_ref().is_none_or(|shares| shares.admit(endpoint))
+    };
     let (endpoint, key) = match affinity.mode {
-        AffinityMode::Balanced => begin_balanced(candidates)?,
+        AffinityMode::Balanced if fewest => {
+            let two = [(); 2].map(|()| begin_balanced(candidates, suits));
+            let requests = |(endpoint, _): &(SocketAddr, _)| view.in_flight().count(endpoint);
+            two.into_iter().flatten().min_by_key(requests)?
+        }
+        AffinityMode::Balanced => begin_balanced(candidates, suits)?,
         AffinityMode::Persistent => {
-            let suits = |endpoint: &SocketAddr| candidates.suits(endpoint);
-            let endpoint = random(candidates.endpoints(), suits)?;
+            let endpoint = match fewest {
+                true => selection.balanced(candidates)?,
+                false => random(candidates.endpoints(), suits)?,
+            };
             (
                 endpoint,
                 persistent_key(&selection.target.upstream.log_name, endpoint),
@@ -96,15 +109,18 @@ fn session(selection: &Selection<'_>, affinity: &Affinity, view: &View) -> Optio
     }
 }
 
-/// A new key and its endpoint, which is almost certainly a candidate: the fewer are left, the more keys are drawn.
-fn begin_balanced(candidates: &Candidates<'_>) -> Option<(SocketAddr, String)> {
+/// A new key and its endpoint, which almost certainly `suits`: the fewer candidates are left, the more keys are drawn.
+fn begin_balanced(
+    candidates: &Candidates<'_>,
+    suits: impl Fn(&SocketAddr) -> bool,
+) -> Option<(SocketAddr, String)> {
     let all = candidates.view.endpoints().len();
     let picks = PICKS * all.checked_div(candidates.endpoints().len())?;
     let mut picked = None;
     for _ in 0..picks.min(MOST_PICKS) {
         let key = new_key();
         let endpoint = candidates.view.by_hash(hash(key.as_bytes()), |_| true)?;
-        let suits = candidates.suits(&endpoint);
+        let suits = suits(&endpoint);
         picked = Some((endpoint, key));
         if suits {
             break;

@@ -15,10 +15,10 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::balance::{Selection, UpstreamState};
+use super::balance::{Chosen, Selection, UpstreamState};
 use super::exchange::{Answer, Failure};
 use super::health::Failed;
-use super::load::Counted;
+use super::load::{Counted, Counts};
 use super::options::CallOptions;
 use super::payload::{Length, Payload};
 use super::pool::Lease;
@@ -166,7 +166,8 @@ impl Caller<'_> {
             self.state.window.lock().add(rate, start);
         }
         loop {
-            let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
+            let chosen = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
+            let Chosen { endpoint, counted } = chosen;
             let outcome = match self.options.attempt_timeout {
                 None => self.attempt(endpoint, &mut outgoing, &retries, now).await,
                 Some(bound) => {
@@ -181,6 +182,7 @@ impl Caller<'_> {
                     self.within_rate()?;
                     let accepted = Accepted {
                         endpoint,
+                        counted,
                         lease,
                         response,
                         start: now,
@@ -211,6 +213,7 @@ impl Caller<'_> {
                 first_failure.get_or_insert(failure.error);
             }
             tried.push(endpoint);
+            drop(counted);
             if let Some(backoff) = retries.backoff(fastrand::f32()) {
                 tokio::time::sleep(backoff).await;
                 now = Instant::now();
@@ -233,8 +236,8 @@ impl Caller<'_> {
         };
         if failed {
             health.report(self.upstream, endpoint, Failed::NoResponse, self.endpoints);
-        } else if outcome.is_ok() && health.succeeded(endpoint, start) {
-            tracing::info!(upstream = %self.upstream.key, %endpoint, "ejected endpoint responds again");
+        } else if outcome.is_ok() {
+            self.state.succeeded(self.upstream, endpoint, start);
         }
     }
 
@@ -280,17 +283,22 @@ impl Caller<'_> {
     fn accept(self, accepted: Accepted) -> Response<UpstreamBody> {
         let Accepted {
             endpoint,
+            counted,
             lease,
             response,
             start,
         } = accepted;
+        let counted = Counts {
+            _of_upstream: self.counted,
+            _of_endpoint: counted,
+        };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return response.map(|_| UpstreamBody::switched(lease, self.counted));
+            return response.map(|_| UpstreamBody::switched(lease, counted));
         }
         let scores = self.upstream.balance == Balance::Ewma;
         let completion = Completion {
             lease,
-            _counted: self.counted,
+            _counted: counted,
             reusable: self.kept,
             upstreams: self.upstreams.clone(),
             progress: self.attempts.progress(),
@@ -316,6 +324,7 @@ impl Caller<'_> {
 /// A response that is not retried.
 struct Accepted {
     endpoint: SocketAddr,
+    counted: Option<Counted>,
     lease: Lease,
     response: Answer,
     start: Instant,

@@ -108,6 +108,7 @@ pub(super) fn turn(upstream: &Upstream) -> String {
     match &upstream.balance {
         Balance::RoundRobin => "in turn".to_owned(),
         Balance::Ewma => "the faster one of two at random".to_owned(),
+        Balance::LeastConn => "the one with the fewest requests in flight".to_owned(),
         Balance::Hash { .. } => "a random member of the subset that the hash names".to_owned(),
     }
 }

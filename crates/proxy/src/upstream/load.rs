@@ -31,7 +31,7 @@ struct WorkerLoad {
 
 /// Counts its clones.
 #[derive(Default)]
-struct Tally(Arc<CacheLine>);
+pub(super) struct Tally(Arc<CacheLine>);
 
 #[derive(Default)]
 #[repr(align(64))]
@@ -43,12 +43,20 @@ pub(super) struct Counted(
     #[expect(dead_code, reason = "it is counted by its existence")] Arc<CacheLine>,
 );
 
+/// A request to an endpoint, until it is dropped.
+pub(super) struct Counts {
+    /// Among those of the upstream.
+    pub(super) _of_upstream: Counted,
+    /// Among those of the endpoint, if the balancer counts them.
+    pub(super) _of_endpoint: Option<Counted>,
+}
+
 impl Tally {
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         Arc::strong_count(&self.0) - 1
     }
 
-    fn add(&self) -> Counted {
+    pub(super) fn add(&self) -> Counted {
         Counted(self.0.clone())
     }
 }

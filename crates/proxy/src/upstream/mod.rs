@@ -48,7 +48,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use headgate_table::{Template, Upstream};
-use tokio::time::Instant;
 
 pub(crate) use address::LocalAddresses;
 pub(crate) use affinity::bound_to;
@@ -64,7 +63,7 @@ pub(crate) use gather::read_body;
 pub use health::EndpointState;
 pub(crate) use options::{CallOptions, Protocol, Security};
 pub(crate) use payload::{Length, Payload};
-pub(crate) use raw::{RawAttempt, RawAttempts, RawConnection, Tries};
+pub(crate) use raw::{RawAttempt, RawAttempts, RawConnection, RawIo, Tries};
 pub use report::{EndpointReport, UpstreamReport, upstream_report};
 pub(crate) use request_body::{BodyRules, RequestBodyError};
 pub(crate) use request_buffers::RequestBuffers;
@@ -112,7 +111,7 @@ impl Upstreams {
     /// Sets whether the health checks of `endpoint` of `upstream` pass.
     pub(crate) fn set_healthy(&self, upstream: &Upstream, endpoint: SocketAddr, healthy: bool) {
         if let Ok(state) = UpstreamState::of(upstream, self.environment.workers) {
-            state.health.checked(endpoint, healthy, Instant::now());
+            state.checked(upstream, endpoint, healthy);
         }
     }
 

@@ -14,8 +14,9 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::balance::Selection;
+use super::balance::{Chosen, Selection};
 use super::health::failed_by;
+use super::load::Counted;
 use super::tls::{self, Carries, TlsIdentity};
 use super::{CallError, SelectionInput, Upstreams};
 
@@ -32,8 +33,15 @@ pub(crate) struct RawAttempt {
 }
 
 /// A connection to an endpoint.
-pub(crate) enum RawConnection {
-    /// The kernel can move its bytes.
+pub(crate) struct RawConnection {
+    pub(crate) io: RawIo,
+    /// The stream among the requests of the endpoint, if the balancer counts them.
+    _counted: Option<Counted>,
+}
+
+/// What the bytes go through.
+pub(crate) enum RawIo {
+    /// The kernel can move them.
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -85,7 +93,7 @@ impl Upstreams {
         let connect = async |endpoint| {
             let connected = async {
                 match settings {
-                    None => self.tcp(endpoint).await.map(RawConnection::Plain),
+                    None => self.tcp(endpoint).await.map(RawIo::Plain),
                     // Boxed, lest the handshake make the future of every stream large.
                     Some(settings) => Box::pin(self.over_tls(upstream, settings, endpoint)).await,
                 }
@@ -95,8 +103,11 @@ impl Upstreams {
                 Err(elapsed) => Err(elapsed.into()),
             }
         };
-        self.connect_each(upstream, (client, tries), attempts, connect)
-            .await
+        let connected = self.connect_each(upstream, (client, tries), attempts, connect);
+        connected.await.map(|(io, counted)| RawConnection {
+            io,
+            _counted: counted,
+        })
     }
 
     async fn over_tls(
@@ -104,13 +115,13 @@ impl Upstreams {
         upstream: &Upstream,
         settings: &Arc<UpstreamTls>,
         endpoint: SocketAddr,
-    ) -> io::Result<RawConnection> {
+    ) -> io::Result<RawIo> {
         let identity = TlsIdentity::new(Some(settings), upstream);
         let handshake = tls::handshake(Some(settings), &identity, endpoint, Carries::Stream);
         let (config, name) = handshake.map_err(io::Error::other)?;
         let stream = self.tcp(endpoint).await?;
         let stream = TlsConnector::from(config).connect(name, stream).await?;
-        Ok(RawConnection::Tls(Box::new(stream)))
+        Ok(RawIo::Tls(Box::new(stream)))
     }
 
     /// A socket for datagrams to and from an endpoint of `upstream` that is not among `attempts`, chosen likewise. If the
@@ -127,8 +138,9 @@ impl Upstreams {
     ) -> Result<UdpSocket, CallError> {
         let connect =
             async |endpoint| with_room(async || self.udp(endpoint).await, &make_room).await;
-        self.connect_each(upstream, (client, tries), attempts, connect)
-            .await
+        // Datagrams are of services of their own, which are balanced in turn: nothing is counted.
+        let connected = self.connect_each(upstream, (client, tries), attempts, connect);
+        connected.await.map(|(socket, _)| socket)
     }
 
     /// The result of `connect` for the first endpoint that can be reached.
@@ -138,7 +150,7 @@ impl Upstreams {
         (client, tries): (IpAddr, Tries),
         attempts: &RefCell<RawAttempts>,
         connect: impl AsyncFn(SocketAddr) -> io::Result<T>,
-    ) -> Result<T, CallError> {
+    ) -> Result<(T, Option<Counted>), CallError> {
         let target = self.target(upstream, CONNECT_TIMEOUT).await?;
         let mut selection = Selection {
             upstreams: self,
@@ -149,7 +161,8 @@ impl Upstreams {
         let mut tried = tried(&attempts.borrow());
         let mut failure = CallError::NoEndpoints;
         while tried.len() < target.endpoints.len() && tries.allow(tried.len()) {
-            let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
+            let chosen = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
+            let Chosen { endpoint, counted } = chosen;
             let start = Instant::now();
             let connected = connect(endpoint).await;
             attempts.borrow_mut().push(RawAttempt {
@@ -159,8 +172,8 @@ impl Upstreams {
             });
             match connected {
                 Ok(connected) => {
-                    target.state.health.succeeded(endpoint, start);
-                    return Ok(connected);
+                    target.state.succeeded(upstream, endpoint, start);
+                    return Ok((connected, counted));
                 }
                 Err(error) => {
                     if let Some(how) = failed_by(&error) {

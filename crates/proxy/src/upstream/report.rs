@@ -35,6 +35,8 @@ pub struct EndpointReport {
     pub state: EndpointState,
     /// Connections that the upstream has opened to it and are open, kept ones too.
     pub connections: usize,
+    /// Requests that it has: only where `load-balance` is `least_conn`.
+    pub requests: Option<usize>,
     /// Moving average of its response time, if there is one: only where `load-balance` is `ewma`.
     pub average: Option<Duration>,
 }
@@ -57,6 +59,7 @@ pub fn upstream_report(upstream: &Upstream, names: Option<&ResolvedNames>) -> Up
         address,
         state: standing,
         connections: state.map_or(0, |state| state.load.connections(&address)),
+        requests: state.and_then(|state| state.in_flight(upstream, &address)),
         average: averages.get(&address).copied(),
     };
     let (requests, pending) = state.map_or((0, 0), |state| state.load.counts());
@@ -70,10 +73,19 @@ pub fn upstream_report(upstream: &Upstream, names: Option<&ResolvedNames>) -> Up
 
 /// The states of these endpoints of `upstream`, in their order.
 pub(super) fn states(upstream: &Upstream, endpoints: &[SocketAddr]) -> Vec<EndpointState> {
-    match upstream.slot.get::<UpstreamState>() {
-        Some(state) => state.health.states(endpoints, Instant::now()),
-        None => vec![EndpointState::Sound; endpoints.len()],
+    let Some(state) = upstream.slot.get::<UpstreamState>() else {
+        return vec![EndpointState::Sound; endpoints.len()];
+    };
+    let mut states = state.health.states(endpoints, Instant::now());
+    if let Some(shares) = state.shares(upstream) {
+        let sound = endpoints.iter().zip(&mut states);
+        for (endpoint, state) in sound.filter(|(_, state)| **state == EndpointState::Sound) {
+            if let Some(left) = shares.left(endpoint) {
+                *state = EndpointState::Starting((shares.of(endpoint) * 100.0) as u8, left);
+            }
+        }
     }
+    states
 }
 
 /// Those of these endpoints that are not sound, in words.

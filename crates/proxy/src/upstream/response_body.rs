@@ -18,7 +18,7 @@ use super::Upstreams;
 use super::attempt::Progress;
 use super::balance::UpstreamState;
 use super::http1::Connection;
-use super::load::Counted;
+use super::load::Counts;
 use super::pool::{Http1, Lease};
 use super::read_ahead::ReadAhead;
 use super::spool::Disk;
@@ -56,8 +56,8 @@ enum Source {
     Switched(Option<Switched>),
 }
 
-/// The connection of a 101, and its request among those of the upstream.
-pub(super) type Switched = (Box<Http1>, Counted);
+/// The connection of a 101, and its request.
+pub(super) type Switched = (Box<Http1>, Counts);
 
 impl UpstreamBody {
     /// Streams.
@@ -80,7 +80,7 @@ impl UpstreamBody {
     }
 
     /// None, after a 101: `lease` has become a stream of another protocol.
-    pub(super) fn switched(lease: Lease, counted: Counted) -> Self {
+    pub(super) fn switched(lease: Lease, counted: Counts) -> Self {
         Self {
             source: Source::Switched(match lease {
                 Lease::Http1(connection) => Some((connection, counted)),
@@ -156,8 +156,7 @@ pub(super) enum Received {
 /// What happens at the end of a body.
 pub(super) struct Completion {
     pub(super) lease: Lease,
-    /// The request, among those of the upstream.
-    pub(super) _counted: Counted,
+    pub(super) _counted: Counts,
     /// The connection may serve another request.
     pub(super) reusable: bool,
     pub(super) upstreams: Rc<Upstreams>,

@@ -168,7 +168,12 @@ impl World {
 
     /// Publishes a table in which the upstream has these endpoints.
     pub(super) fn publish(&self, endpoints: &[SocketAddr]) {
-        let table = table(Settings::default(), &Arc::new(upstream(endpoints)));
+        self.publish_upstream(upstream(endpoints));
+    }
+
+    /// Publishes a table with this upstream.
+    pub(super) fn publish_upstream(&self, upstream: Upstream) {
+        let table = table(Settings::default(), &Arc::new(upstream));
         self.publisher.borrow_mut().publish(Arc::new(table));
     }
 

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::UpstreamBody;
 use super::attempt::{Attempts, Progress};
-use super::load::Counted;
+use super::load::Counts;
 use super::response_body::Switched;
 use super::timer::after;
 
@@ -86,7 +86,7 @@ struct Guard<F: FnOnce(u64)> {
     on_end: Option<F>,
     start: Instant,
     progress: Rc<Progress>,
-    _counted: Option<Counted>,
+    _counted: Option<Counts>,
 }
 
 impl<F: FnOnce(u64)> Drop for Guard<F> {

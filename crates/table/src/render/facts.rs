@@ -493,6 +493,7 @@ pub(super) fn upstream_facts(upstream: &Upstream) -> Vec<String> {
     match &upstream.balance {
         Balance::RoundRobin => {}
         Balance::Ewma => facts.push("ewma".into()),
+        Balance::LeastConn => facts.push("least_conn".into()),
         Balance::Hash { key, subset: None } => facts.push(format!("hash {key}")),
         Balance::Hash {
             key,

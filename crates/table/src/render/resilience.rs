@@ -19,6 +19,7 @@ pub(super) fn resilience_facts(resilience: &Resilience, facts: &mut Facts) {
                 max_percent,
                 status_5xx,
             },
+        slow_start,
         check,
     } = resilience;
     let number = |number: &Option<NonZeroU32>| number.map_or(0, NonZeroU32::get);
@@ -47,6 +48,9 @@ pub(super) fn resilience_facts(resilience: &Resilience, facts: &mut Facts) {
     }
     facts.differs("ejected-for", time, &outliers.time);
     facts.holds("5xx ejects", *status_5xx);
+    if let Some(time) = slow_start {
+        facts.push(format!("slow-start {time:?}"));
+    }
     if let Some(rate) = retry_rate {
         let RetryRate {
             percent,

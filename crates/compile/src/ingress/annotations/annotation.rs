@@ -102,9 +102,19 @@ pub enum PolicyUse {
     Ingresses(&'static str),
     /// None; why.
     None(&'static str),
+    /// The field is that of this annotation, which has the same name but for its prefix, and the same values besides others.
+    FieldOf(&'static Annotation),
 }
 
 impl Annotation {
+    /// The annotation that the field of a policy is for which this one stands.
+    pub(crate) fn of_field(&'static self) -> &'static Self {
+        match self.policy {
+            PolicyUse::FieldOf(other) => other,
+            PolicyUse::Routes | PolicyUse::Ingresses(_) | PolicyUse::None(_) => self,
+        }
+    }
+
     /// Whether requests may pass that it should stop, if it is absent or misspelt.
     pub fn protects(&self) -> bool {
         self.entry.protects.is_some() || self.entry.on_invalid == OnInvalid::Close
@@ -245,6 +255,12 @@ impl<T> Key<T, Annotation> {
     /// No policy can have it.
     pub(crate) const fn of_no_policy(mut self, why: &'static str) -> Self {
         self.row.policy = PolicyUse::None(why);
+        self
+    }
+
+    /// The field of policies is that of `other`.
+    pub(crate) const fn field_of(mut self, other: &'static Annotation) -> Self {
+        self.row.policy = PolicyUse::FieldOf(other);
         self
     }
 

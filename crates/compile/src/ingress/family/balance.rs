@@ -14,7 +14,15 @@ keys! { Annotation {
             "load-balance",
             types::words(&["round_robin", "ewma", "chash", "chashsubset", "sticky_balanced", "sticky_persistent"]),
             "round_robin or ewma; the other words have separate annotations and mean round_robin here.")
-            .setting(&settings::upstream::LOAD_BALANCE).refuses().on_canary();
+            .setting(&settings::upstream::LOAD_BALANCE).refuses().on_canary()
+            .unread_beside(OWN_LOAD_BALANCE.row()).field_of(OWN_LOAD_BALANCE.row());
+    OWN_LOAD_BALANCE: &'static str =
+        annotation(
+            "headgate.dev/load-balance",
+            types::words(&["round_robin", "ewma", "least_conn", "chash", "chashsubset", "sticky_balanced", "sticky_persistent"]),
+            "round_robin, ewma or least_conn, which ingress-nginx does not have: the endpoint with the fewest requests in flight. \
+             The other words have separate annotations and mean round_robin here.")
+            .setting(&settings::upstream::LOAD_BALANCE).on_canary();
     UPSTREAM_HASH_BY: String =
         annotation("upstream-hash-by", types::spaced(Class::Variables),
             "Consistent hashing over this text with variables such as $request_uri or $http_x_user.")
@@ -38,18 +46,20 @@ pub(crate) fn by_word(word: &str) -> Option<Balance> {
     match word {
         "round_robin" => Some(Balance::RoundRobin),
         "ewma" => Some(Balance::Ewma),
+        "least_conn" => Some(Balance::LeastConn),
         _ => None,
     }
 }
 
 fn algorithm(reader: &mut Reader) -> Option<Balance> {
-    let word = reader.get(&LOAD_BALANCE)?;
+    let mut keys = [&OWN_LOAD_BALANCE, &LOAD_BALANCE].into_iter();
+    let (key, word) = keys.find_map(|key| Some((key, reader.get(key)?)))?;
     let algorithm = by_word(word);
     if algorithm.is_none() {
         let message = format!(
             "{word} has separate annotations (upstream-hash-by, affinity); round_robin is used"
         );
-        reader.warn(&LOAD_BALANCE, message);
+        reader.warn(key, message);
     }
     Some(algorithm.unwrap_or_default())
 }

@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::uri::PathAndQuery;
 
 use crate::ingress::annotations::{Annotation, annotation};
+use crate::ingress::family::retry::unless_zero;
 use crate::ingress::registry::{Class, Key, OnInvalid, Reader, excerpt, keys, types};
 use crate::ingress::settings::resilience as settings;
 
@@ -46,6 +47,11 @@ keys! { Annotation {
         annotation("headgate.dev/outlier-ejection-5xx", types::BOOL,
             "Responses of 500 and above are failures too.")
             .setting(&settings::OUTLIER_5XX).ingress().on_canary();
+    SLOW_START: Duration =
+        annotation("headgate.dev/slow-start", types::DURATION,
+            "How long an endpoint that joins others, or comes back after an ejection or failed health checks, gets fewer \
+             requests than they do: a tenth at first, then steadily more. 0s: as many at once. Not for upstream-hash-by.")
+            .setting(&settings::SLOW_START).ingress().on_canary();
     CHECK_PATH: String =
         annotation("headgate.dev/health-check-path", types::chars(Class::Url),
             "Path of requests that check each endpoint; unhealthy ones are left out while there are others.")
@@ -82,6 +88,7 @@ pub(crate) struct Overrides {
     time: Option<Duration>,
     max_percent: Option<u32>,
     status_5xx: Option<bool>,
+    slow_start: Option<Duration>,
     check: Option<HealthCheck>,
 }
 
@@ -97,6 +104,7 @@ impl Overrides {
             time: reader.get(&OUTLIER_TIME),
             max_percent: reader.count(&OUTLIER_MAX_PERCENT),
             status_5xx: reader.get(&OUTLIER_5XX),
+            slow_start: reader.get(&SLOW_START),
             check: check(reader),
         };
         (overrides != Self::default()).then_some(overrides)
@@ -104,22 +112,23 @@ impl Overrides {
 
     /// The rules of a Service port with these `defaults`.
     pub(crate) fn over(&self, defaults: &Resilience) -> Arc<Resilience> {
-        let unless_zero = |own: Option<u32>, default| own.map_or(default, NonZeroU32::new);
+        let number = |own: Option<u32>, default| own.map_or(default, NonZeroU32::new);
         let (retries, outliers) = (defaults.retries, defaults.outliers);
         Arc::new(Resilience {
-            max_connections: unless_zero(self.max_connections, defaults.max_connections),
-            max_pending: unless_zero(self.max_pending, defaults.max_pending),
+            max_connections: number(self.max_connections, defaults.max_connections),
+            max_pending: number(self.max_pending, defaults.max_pending),
             retries: RetryBudget {
                 percent: self.retry_percent.unwrap_or(retries.percent),
                 minimum: self.retry_minimum.unwrap_or(retries.minimum),
             },
             retry_rate: None,
             outliers: Outliers {
-                failures: unless_zero(self.failures, outliers.failures),
+                failures: number(self.failures, outliers.failures),
                 time: self.time.unwrap_or(outliers.time),
                 max_percent: self.max_percent.unwrap_or(outliers.max_percent),
                 status_5xx: self.status_5xx.unwrap_or(outliers.status_5xx),
             },
+            slow_start: self.slow_start.map_or(defaults.slow_start, unless_zero),
             check: self.check.clone(),
         })
     }

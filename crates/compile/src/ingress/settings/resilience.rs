@@ -7,6 +7,7 @@ use headgate_table::{Outliers, Resilience, RetryBudget};
 
 use super::read::Source;
 use super::registry::{Setting, setting};
+use crate::ingress::family::retry::unless_zero;
 use crate::ingress::registry::{keys, types};
 
 const DEFAULT_OF: &str = "Default of the annotation headgate.dev/ of this name.";
@@ -20,6 +21,7 @@ keys! { Setting {
     OUTLIER_TIME: Duration = setting("outlier-ejection-time", types::DURATION, "30s", DEFAULT_OF);
     OUTLIER_MAX_PERCENT: i64 = setting("outlier-ejection-max-percent", types::INT, "50", DEFAULT_OF);
     OUTLIER_5XX: bool = setting("outlier-ejection-5xx", types::BOOL, "false", DEFAULT_OF);
+    SLOW_START: Duration = setting("slow-start", types::DURATION, "0s", DEFAULT_OF);
 } }
 
 /// The rules of every Service port whose Ingress has none of its own.
@@ -38,6 +40,7 @@ pub(super) fn read(source: &mut Source<'_>) -> Resilience {
             max_percent: source.count(&OUTLIER_MAX_PERCENT),
             status_5xx: source.get(&OUTLIER_5XX),
         },
+        slow_start: unless_zero(source.get(&SLOW_START)),
         check: None,
     }
 }

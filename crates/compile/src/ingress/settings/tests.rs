@@ -18,7 +18,7 @@ use crate::ingress::registry::samples::SAMPLES;
 use crate::ingress::registry::{Problem, Support, Validation};
 
 /// Keys that ingress-nginx does not have.
-const OWN_KEYS: [&str; 16] = [
+const OWN_KEYS: [&str; 17] = [
     "max-regex-memory-per-namespace",
     "enable-zstd",
     "zstd-level",
@@ -30,6 +30,7 @@ const OWN_KEYS: [&str; 16] = [
     "outlier-ejection-time",
     "outlier-ejection-max-percent",
     "outlier-ejection-5xx",
+    "slow-start",
     "max-queue-time",
     "client-body-min-rate",
     "client-body-temp-max-size",
@@ -271,6 +272,15 @@ fn values_are_taken() {
     assert_eq!(settings.access_log.target, LogTarget::Stderr);
     assert!(!settings.data_plane.access_log.enabled);
     assert_eq!(settings.data_plane.drain.as_secs(), 10);
+}
+
+#[test]
+fn keys_that_ingress_nginx_does_not_have_are_taken() {
+    let (settings, problems) = parse(&[("load-balance", "least_conn"), ("slow-start", "30s")]);
+    assert_eq!(problems, []);
+    assert_eq!(settings.upstream.balance, table::Balance::LeastConn);
+    let slow_start = settings.upstream.resilience.slow_start;
+    assert_eq!(slow_start, Some(std::time::Duration::from_secs(30)));
 }
 
 #[test]

@@ -56,7 +56,8 @@ keys! { Setting {
     PROXY_COOKIE_PATH: String = setting("proxy-cookie-path", types::spaced(Class::Url), "off", DEFAULT_OF);
     PROXY_REDIRECT_FROM: String = setting("proxy-redirect-from", types::spaced(Class::Url), "off", DEFAULT_OF);
     PROXY_REDIRECT_TO: String = setting("proxy-redirect-to", types::spaced(Class::Url), "off", DEFAULT_OF);
-    LOAD_BALANCE: String = setting("load-balance", types::RAW, "round_robin", DEFAULT_OF);
+    LOAD_BALANCE: String =
+        setting("load-balance", types::RAW, "round_robin", "Default of the annotations of this name: round_robin, ewma or least_conn.");
     SERVICE_UPSTREAM: bool = setting("service-upstream", types::BOOL, "false", DEFAULT_OF);
     UPSTREAM_KEEPALIVE_CONNECTIONS: i64 =
         setting("upstream-keepalive-connections", types::INT, "320",
@@ -158,8 +159,8 @@ fn retry(source: &mut Source<'_>) -> Retry {
 }
 
 fn balance(source: &mut Source<'_>) -> Balance {
-    let known =
-        |word: &str| by_word(word.trim()).ok_or("the value is neither round_robin nor ewma");
+    const UNKNOWN: &str = "the value is not round_robin, ewma or least_conn";
+    let known = |word: &str| by_word(word.trim()).ok_or(UNKNOWN);
     source.parsed(&LOAD_BALANCE, known).unwrap_or_default()
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use foldhash::quality::RandomState;
 use tokio::time::Instant;
 
-use super::random;
+use super::Shares;
+use super::random::two;
 
 /// Time in which an old observation loses about two thirds of its weight, seconds.
 const DECAY: f64 = 10.0;
@@ -43,14 +44,10 @@ impl Scores {
         &self,
         endpoints: &[SocketAddr],
         tried: &[SocketAddr],
+        shares: Option<&Shares>,
         now: Instant,
     ) -> Option<SocketAddr> {
-        let one = random(endpoints, |endpoint| !tried.contains(endpoint))?;
-        let mut seen: smallvec::SmallVec<[SocketAddr; 4]> = tried.iter().copied().collect();
-        seen.push(one);
-        let other = random(endpoints, |endpoint| !seen.contains(endpoint))
-            .filter(|other| !tried.contains(other))
-            .unwrap_or(one);
+        let (one, other) = two(endpoints, tried, shares)?;
         Some(if self.of(other, now) < self.of(one, now) {
             other
         } else {
@@ -116,11 +113,12 @@ mod tests {
         }
         let both = [endpoint(1), endpoint(2)];
         for _ in 0..20 {
-            assert_eq!(scores.pick(&both, &[], now), Some(endpoint(2)));
-            assert_eq!(scores.pick(&both, &[endpoint(2)], now), Some(endpoint(1)));
+            assert_eq!(scores.pick(&both, &[], None, now), Some(endpoint(2)));
+            let tried = [endpoint(2)];
+            assert_eq!(scores.pick(&both, &tried, None, now), Some(endpoint(1)));
         }
-        assert!(scores.pick(&both, &both, now).is_some());
-        assert_eq!(scores.pick(&[], &[], now), None);
+        assert!(scores.pick(&both, &both, None, now).is_some());
+        assert_eq!(scores.pick(&[], &[], None, now), None);
     }
 
     #[test]
@@ -131,6 +129,27 @@ mod tests {
         scores.observe(endpoint(2), 0.2, now);
         let mean = (scores.of(endpoint(1), now) + scores.of(endpoint(2), now)) / 2.0;
         assert!((scores.of(endpoint(3), now) - mean).abs() < 1e-9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_is_starting_gets_its_share_however_fast_it_is() {
+        const TIME: Duration = Duration::from_secs(30);
+        let endpoints = [1, 2, 3, 4].map(endpoint);
+        let starting = super::super::starting::Starting::default();
+        starting.follow(&endpoints[..3], &endpoints, TIME);
+        let (mut scores, now) = (Scores::default(), Instant::now());
+        let shares = starting.shares(TIME);
+        let picked = |scores: &Scores| {
+            let picks = (0..10_000).map(|_| scores.pick(&endpoints, &[], shares.as_ref(), now));
+            picks.filter(|one| *one == Some(endpoint(4))).count()
+        };
+        // As fast as the others: 0.1 of 3.1.
+        assert!((230..420).contains(&picked(&scores)));
+        for (one, seconds) in endpoints.into_iter().zip([0.1, 0.1, 0.1, 0.001]) {
+            scores.observe(one, seconds, now);
+        }
+        // Faster: it is one of two that are drawn.
+        assert!((500..780).contains(&picked(&scores)));
     }
 
     #[test]

@@ -6,8 +6,11 @@
 mod candidates;
 mod client_ip;
 mod ewma;
+mod least_conn;
+mod random;
 mod ring;
 mod round_robin;
+mod starting;
 mod view;
 
 use std::collections::HashMap;
@@ -17,24 +20,27 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use foldhash::quality::RandomState;
-use headgate_table::{Balance, Upstream};
+use headgate_table::{Balance, Endpoints, Upstream};
 use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 pub(super) use candidates::Candidates;
+pub(super) use random::random;
 pub(super) use ring::hash;
+pub(super) use starting::Shares;
 pub(super) use view::View;
 
 use super::affinity;
 use super::health::Health;
-use super::load::Load;
+use super::load::{Counted, Load};
 use super::retry_window::RetryWindow;
 use super::target::Target;
 use super::{CallError, SelectionInput, Upstreams};
 use client_ip::Clients;
 use ewma::Scores;
 use round_robin::Cursors;
+use starting::Starting;
 
 /// State of an upstream between requests. It lives in the upstream's slot and outlives tables.
 pub(super) struct UpstreamState {
@@ -44,6 +50,8 @@ pub(super) struct UpstreamState {
     clients: Clients,
     /// Which endpoints should get no requests for now.
     pub(super) health: Health,
+    /// Which should get few.
+    starting: Starting,
     /// How many requests there are.
     pub(super) load: Load,
     /// How many there were, if retries are bounded over a time.
@@ -70,6 +78,7 @@ impl UpstreamState {
                 scores: Mutex::default(),
                 clients: Clients::default(),
                 health: Health::default(),
+                starting: Starting::default(),
                 load: Load::new(workers),
                 window: Mutex::default(),
                 binding: affinity::binding(&upstream.log_name),
@@ -79,34 +88,108 @@ impl UpstreamState {
         state.ok_or(CallError::NoEndpoints)
     }
 
-    /// The view of `endpoints`, rebuilt when they have changed.
-    pub(super) fn view(
+    /// The view of the endpoints of `target`, rebuilt when they have changed. A request from before the change, such as one
+    /// whose body was long in coming, gets the endpoints of now: were they the former ones, those of now would be new again for
+    /// the next request.
+    fn view(
         &self,
-        endpoints: &Arc<[SocketAddr]>,
-        balance: &Balance,
-        loopback: bool,
+        target: &Target<'_>,
+        upstreams: &Upstreams,
     ) -> arc_swap::Guard<Option<Arc<View>>> {
+        let Target {
+            upstream,
+            endpoints,
+            ..
+        } = target;
         let view = self.view.load();
-        if view
-            .as_ref()
-            .is_some_and(|view| view.is_of(endpoints, balance))
-        {
+        let is_of = |endpoints| {
+            let view = view.as_ref();
+            view.is_some_and(|view| view.is_of(endpoints, &upstream.balance))
+        };
+        if is_of(endpoints) {
             return view;
         }
-        let next = match view
-            .as_ref()
-            .and_then(|view| view.moved_to(endpoints, balance))
-        {
-            Some(moved) => moved,
-            None => {
-                let rebuilt = View::new(endpoints, balance, loopback);
-                self.scores.lock().retain(rebuilt.endpoints());
-                rebuilt
-            }
-        };
+        let endpoints = self.latest(target, upstreams);
+        if is_of(&endpoints) {
+            return view;
+        }
+        let next = self.successor(view.as_deref(), upstream, (&endpoints, upstreams));
         drop(view);
         self.view.store(Some(Arc::new(next)));
         self.view.load()
+    }
+
+    /// The endpoints of the upstream in the table of now; those of `target` if that has none.
+    fn latest(&self, target: &Target<'_>, upstreams: &Upstreams) -> Arc<[SocketAddr]> {
+        let table = upstreams.table.get();
+        let upstream = table.upstream(&target.upstream.key).filter(|upstream| {
+            let state = upstream.slot.get::<Self>();
+            state.is_some_and(|state| std::ptr::eq(state, self))
+        });
+        match upstream.map(|upstream| &upstream.endpoints) {
+            Some(Endpoints::Addresses(addresses)) => addresses.clone(),
+            Some(Endpoints::None(_) | Endpoints::Name { .. }) | None => {
+                Arc::clone(&target.endpoints)
+            }
+        }
+    }
+
+    /// The view of `endpoints` after `former`.
+    fn successor(
+        &self,
+        former: Option<&View>,
+        upstream: &Upstream,
+        (endpoints, upstreams): (&Arc<[SocketAddr]>, &Upstreams),
+    ) -> View {
+        let balance = &upstream.balance;
+        if let Some(moved) = former.and_then(|former| former.moved_to(endpoints, balance)) {
+            return moved;
+        }
+        let next = View::new(endpoints, balance, upstreams.environment.loopback);
+        self.scores.lock().retain(next.endpoints());
+        let Some(former) = former else {
+            return next;
+        };
+        if let Some(time) = upstream.resilience.slow_start {
+            let (former, new) = (former.endpoints(), next.endpoints());
+            self.starting.follow(former, new, time);
+        }
+        next.after(former)
+    }
+
+    /// The shares of the endpoints of `upstream`, if some are starting.
+    pub(super) fn shares(&self, upstream: &Upstream) -> Option<Shares> {
+        self.starting.shares(upstream.resilience.slow_start?)
+    }
+
+    /// How many requests `endpoint` of `upstream` has, if its balancer counts them.
+    pub(super) fn in_flight(&self, upstream: &Upstream, endpoint: &SocketAddr) -> Option<usize> {
+        let view = self.view.load();
+        let counts = upstream.balance == Balance::LeastConn;
+        let view = view.as_ref().filter(|_| counts)?;
+        Some(view.in_flight().count(endpoint))
+    }
+
+    /// Records that an attempt at `endpoint` of `upstream` that began at `start` was successful.
+    pub(super) fn succeeded(&self, upstream: &Upstream, endpoint: SocketAddr, start: Instant) {
+        if self.health.succeeded(endpoint, start) {
+            tracing::info!(upstream = %upstream.key, %endpoint, "ejected endpoint responds again");
+            self.comes_back(upstream, endpoint);
+        }
+    }
+
+    /// Records the result of health checks of `endpoint` of `upstream`.
+    pub(super) fn checked(&self, upstream: &Upstream, endpoint: SocketAddr, healthy: bool) {
+        let changed = self.health.checked(endpoint, healthy, Instant::now());
+        if changed && healthy {
+            self.comes_back(upstream, endpoint);
+        }
+    }
+
+    fn comes_back(&self, upstream: &Upstream, endpoint: SocketAddr) {
+        if upstream.resilience.slow_start.is_some() {
+            self.starting.begin(endpoint);
+        }
     }
 
     /// The moving averages of response times.
@@ -122,6 +205,13 @@ impl UpstreamState {
     }
 }
 
+/// The endpoint of an attempt.
+pub(super) struct Chosen {
+    pub(super) endpoint: SocketAddr,
+    /// The attempt among the requests of the endpoint, if the balancer counts them.
+    pub(super) counted: Option<Counted>,
+}
+
 /// The selection of endpoints for one request.
 pub(super) struct Selection<'r> {
     pub(super) upstreams: &'r Upstreams,
@@ -133,21 +223,22 @@ pub(super) struct Selection<'r> {
 
 impl Selection<'_> {
     /// The next endpoint to try, after those in `tried`. `None` if there is no endpoint.
-    pub(super) fn next(&mut self, tried: &[SocketAddr]) -> Option<SocketAddr> {
+    pub(super) fn next(&mut self, tried: &[SocketAddr]) -> Option<Chosen> {
         let Target {
-            upstream,
-            state,
-            endpoints,
+            upstream, state, ..
         } = self.target;
-        let loopback = self.upstreams.environment.loopback;
-        let view = state.view(endpoints, &upstream.balance, loopback);
+        let view = state.view(self.target, self.upstreams);
         let view = view.as_deref()?;
         let candidates = Candidates::new(&state.health, view, tried);
-        let endpoint = self.choose(&candidates)?;
+        let mut endpoint = self.choose(&candidates)?;
         if candidates.is_trial(&endpoint) && !state.health.claim(endpoint, Instant::now()) {
-            return self.choose(&candidates.without_trials());
+            endpoint = self.choose(&candidates.without_trials())?;
         }
-        Some(endpoint)
+        let counted = match upstream.balance {
+            Balance::LeastConn => view.in_flight().add(&endpoint),
+            Balance::RoundRobin | Balance::Ewma | Balance::Hash { .. } => None,
+        };
+        Some(Chosen { endpoint, counted })
     }
 
     fn choose(&mut self, candidates: &Candidates<'_>) -> Option<SocketAddr> {
@@ -178,12 +269,26 @@ impl Selection<'_> {
         }
     }
 
-    fn balanced(&self, candidates: &Candidates<'_>) -> Option<SocketAddr> {
-        let state = self.target.state;
+    pub(super) fn balanced(&self, candidates: &Candidates<'_>) -> Option<SocketAddr> {
+        let Target {
+            upstream, state, ..
+        } = self.target;
         let (endpoints, tried) = (candidates.endpoints(), candidates.tried);
-        match &self.target.upstream.balance {
-            Balance::RoundRobin => state.cursors.pick(self.upstreams.worker, endpoints, tried),
-            Balance::Ewma => state.scores.lock().pick(endpoints, tried, Instant::now()),
+        let shares = state.shares(upstream);
+        let shares = shares.as_ref();
+        match &upstream.balance {
+            Balance::RoundRobin => {
+                let worker = self.upstreams.worker;
+                state.cursors.pick(worker, endpoints, tried, shares)
+            }
+            Balance::Ewma => {
+                let scores = state.scores.lock();
+                scores.pick(endpoints, tried, shares, Instant::now())
+            }
+            Balance::LeastConn => {
+                let in_flight = candidates.view.in_flight();
+                in_flight.pick(endpoints, tried, shares)
+            }
             Balance::Hash { key, subset } => {
                 let hash = hash(self.input.evaluate(key).as_bytes());
                 let suits = |endpoint: &SocketAddr| candidates.suits(endpoint);
@@ -195,19 +300,4 @@ impl Selection<'_> {
             }
         }
     }
-}
-
-/// A random one of `endpoints`, preferably one that `suits`.
-pub(super) fn random(
-    endpoints: &[SocketAddr],
-    suits: impl Fn(&SocketAddr) -> bool,
-) -> Option<SocketAddr> {
-    if endpoints.is_empty() {
-        return None;
-    }
-    let start = fastrand::usize(..endpoints.len());
-    let mut turn = endpoints.iter().cycle().skip(start).take(endpoints.len());
-    turn.find(|endpoint| suits(endpoint))
-        .or_else(|| endpoints.get(start))
-        .copied()
 }

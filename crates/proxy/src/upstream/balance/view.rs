@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use foldhash::quality::RandomState;
 use headgate_table::{Balance, may_be_endpoint};
 
+use super::least_conn::InFlight;
 use super::ring::Ring;
 use super::{affinity, random};
 
@@ -24,6 +25,7 @@ struct Derived {
     ring: OnceLock<Ring>,
     groups: OnceLock<Groups>,
     keys: OnceLock<HashMap<String, SocketAddr, RandomState>>,
+    in_flight: OnceLock<InFlight>,
 }
 
 struct Groups {
@@ -50,11 +52,22 @@ impl View {
             ring: OnceLock::new(),
             groups: OnceLock::new(),
             keys: OnceLock::new(),
+            in_flight: OnceLock::new(),
         };
         Self {
             source: source.clone(),
             derived: Arc::new(derived),
         }
+    }
+
+    /// The same after `former`, whose requests go on.
+    pub(super) fn after(self, former: &Self) -> Self {
+        if let Some(in_flight) = former.derived.in_flight.get() {
+            let in_flight = InFlight::new(self.endpoints(), Some(in_flight));
+            // A new view has none.
+            let _ = self.derived.in_flight.set(in_flight);
+        }
+        self
     }
 
     /// Whether this is the view of the very allocation `source`. Compares no addresses, because it is called per request.
@@ -78,6 +91,12 @@ impl View {
     /// The endpoints, by an allocation that is the same while the addresses are.
     pub(super) fn shared(&self) -> &Arc<[SocketAddr]> {
         &self.derived.endpoints
+    }
+
+    /// The requests of each endpoint.
+    pub(in super::super) fn in_flight(&self) -> &InFlight {
+        let new = || InFlight::new(self.endpoints(), None);
+        self.derived.in_flight.get_or_init(new)
     }
 
     /// The endpoint that `hash` belongs to, or the next one that `suits`.
@@ -131,7 +150,7 @@ impl View {
 fn subset(balance: &Balance) -> Option<NonZeroUsize> {
     match balance {
         Balance::Hash { subset, .. } => *subset,
-        Balance::RoundRobin | Balance::Ewma => None,
+        Balance::RoundRobin | Balance::Ewma | Balance::LeastConn => None,
     }
 }
 

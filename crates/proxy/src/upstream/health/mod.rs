@@ -192,22 +192,24 @@ impl Health {
         responded && was_ejected
     }
 
-    /// Records the result of health checks of `endpoint`.
-    pub(super) fn checked(&self, endpoint: SocketAddr, healthy: bool, now: Instant) {
+    /// Records the result of health checks of `endpoint`. Returns whether it is another one than before.
+    pub(super) fn checked(&self, endpoint: SocketAddr, healthy: bool, now: Instant) -> bool {
         if healthy && !self.noted.load(Ordering::Relaxed) {
-            return;
+            return false;
         }
         let mut records = self.records.lock();
         let record = match records.get_mut(&endpoint) {
             Some(record) => record,
-            None if healthy => return,
+            None if healthy => return false,
             None => records.entry(endpoint).or_insert_with(|| Record::new(now)),
         };
-        if record.unhealthy == healthy {
+        let changed = record.unhealthy == healthy;
+        if changed {
             record.set_unhealthy(!healthy, now);
             self.standing.store(None);
             self.noted.store(true, Ordering::Relaxed);
         }
+        changed
     }
 
     /// The states of these endpoints, in their order.

@@ -10,6 +10,8 @@ pub enum EndpointState {
     Sound,
     /// It gets requests, and has failed this many in a row.
     Failing(u32),
+    /// It gets requests, this share of what it would get, percent, and all of that after this time: a slow start.
+    Starting(u8, Duration),
     /// It could not be connected to, and is left out for this time; after that one request at a time tries it.
     Unreachable(Duration),
     /// It has failed this many requests in a row, and is ejected for this time; after that one request at a time tries it.
@@ -24,6 +26,7 @@ impl EndpointState {
         match self {
             Self::Sound => "sound",
             Self::Failing(_) => "failing",
+            Self::Starting(..) => "starting",
             Self::Unreachable(_) => "unreachable",
             Self::Ejected(..) => "ejected",
             Self::Unhealthy => "unhealthy",
@@ -34,7 +37,16 @@ impl EndpointState {
     pub fn failures(&self) -> Option<u32> {
         match self {
             Self::Failing(failures) | Self::Ejected(failures, _) => Some(*failures),
-            Self::Sound | Self::Unreachable(_) | Self::Unhealthy => None,
+            Self::Sound | Self::Starting(..) | Self::Unreachable(_) | Self::Unhealthy => None,
+        }
+    }
+
+    /// The share of what it would get otherwise, percent; `None`: it gets nothing.
+    pub fn share(&self) -> Option<u8> {
+        match self {
+            Self::Sound | Self::Failing(_) => Some(100),
+            Self::Starting(share, _) => Some(*share),
+            Self::Unreachable(_) | Self::Ejected(..) | Self::Unhealthy => None,
         }
     }
 
@@ -42,7 +54,7 @@ impl EndpointState {
     pub fn left_out(&self) -> Option<Duration> {
         match self {
             Self::Unreachable(time) | Self::Ejected(_, time) => Some(*time),
-            Self::Sound | Self::Failing(_) | Self::Unhealthy => None,
+            Self::Sound | Self::Failing(_) | Self::Starting(..) | Self::Unhealthy => None,
         }
     }
 }
@@ -60,6 +72,13 @@ impl fmt::Display for EndpointState {
         match self {
             Self::Sound => f.write_str("sound"),
             Self::Failing(failures) => f.write_str(&in_a_row(failures)),
+            Self::Starting(share, time) => {
+                let seconds = time.as_secs_f32().ceil();
+                write!(
+                    f,
+                    "starting: gets {share} % of its share, all of it in {seconds} s"
+                )
+            }
             Self::Unreachable(time) => {
                 write!(f, "cannot be connected to, left out {}", until(time))
             }

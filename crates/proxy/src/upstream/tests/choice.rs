@@ -139,6 +139,7 @@ async fn balancers_spread_requests_or_keep_an_endpoint() {
         for (balance, most, least) in [
             (Balance::RoundRobin, 3, 3),
             (Balance::Ewma, 3, 1),
+            (Balance::LeastConn, 3, 2),
             (hash("k"), 1, 1),
         ] {
             let mut balanced = upstream(&addresses);

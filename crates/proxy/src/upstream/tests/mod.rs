@@ -5,6 +5,7 @@ mod bodies;
 mod bounds;
 mod calls;
 mod choice;
+mod choice_of_fewest;
 mod connections;
 mod faults;
 mod outages;

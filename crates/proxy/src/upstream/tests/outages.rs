@@ -77,11 +77,14 @@ async fn endpoints_that_refused_are_left_out_by_every_balancer() {
         for (balance, affinity, client) in [
             plain(Balance::RoundRobin),
             plain(Balance::Ewma),
+            plain(Balance::LeastConn),
             plain(hash(0)),
             plain(hash(3)),
             (Balance::RoundRobin, Some(AffinityMode::Balanced), None),
             (Balance::RoundRobin, Some(AffinityMode::Persistent), None),
             (Balance::RoundRobin, None, Some(Duration::from_secs(60))),
+            (Balance::LeastConn, Some(AffinityMode::Balanced), None),
+            (Balance::LeastConn, Some(AffinityMode::Persistent), None),
         ] {
             let (addresses, live) = mostly_dead().await;
             let upstream = Upstream {

@@ -535,6 +535,14 @@ fn balance() {
     assert_eq!(parsed.balance.as_deref(), Some(&Balance::RoundRobin));
     assert!(has_problem(&parsed, "load-balance", "round_robin is used"));
     assert!(parse(&[("load-balance", "least_conn")]).refused.is_some());
+    let own = "headgate.dev/load-balance";
+    assert_eq!(balance(&[(own, "least_conn")]), Some(Balance::LeastConn));
+    assert_eq!(balance(&[(own, "ewma")]), Some(Balance::Ewma));
+    let both = parse(&[(own, "least_conn"), ("load-balance", "ewma")]);
+    assert_eq!(both.balance.as_deref(), Some(&Balance::LeastConn));
+    assert!(has_problem(&both, "load-balance", "ignored beside"));
+    let unknown = parse(&[(own, "fastest")]);
+    assert!(unknown.refused.is_none() && unknown.balance.is_none());
     let hash = balance(&[
         ("upstream-hash-by", "$request_uri$host"),
         ("upstream-hash-by-subset", "true"),

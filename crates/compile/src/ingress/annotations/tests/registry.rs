@@ -7,7 +7,7 @@ use crate::ingress::annotations::{Risk, Scope, all, annotations_markdown, find, 
 use crate::ingress::registry::{Entry, Kind, OnInvalid, Protection, Support, Validation};
 
 /// Every name that ingress-nginx does not have.
-const OWN_NAMES: [&str; 14] = [
+const OWN_NAMES: [&str; 16] = [
     "headgate.dev/upstream-max-connections",
     "headgate.dev/upstream-max-pending-requests",
     "headgate.dev/retry-budget-percent",
@@ -16,6 +16,8 @@ const OWN_NAMES: [&str; 14] = [
     "headgate.dev/outlier-ejection-time",
     "headgate.dev/outlier-ejection-max-percent",
     "headgate.dev/outlier-ejection-5xx",
+    "headgate.dev/slow-start",
+    "headgate.dev/load-balance",
     "headgate.dev/health-check-path",
     "headgate.dev/health-check-interval",
     "headgate.dev/health-check-timeout",
