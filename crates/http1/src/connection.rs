@@ -112,12 +112,16 @@ where
     /// Whether it can serve a request now: it is [reusable](Connection::is_reusable), and the endpoint has sent nothing and not
     /// closed it, as far as is known without waiting. No task is woken by the connection afterwards.
     pub fn is_usable(&mut self) -> bool {
+        self.poll_usable(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// The same. If it can, the task of `cx` alone is woken when the endpoint sends something or closes.
+    pub fn poll_usable(&mut self, cx: &mut Context<'_>) -> bool {
         let mut byte = [0];
         let mut unexpected = ReadBuf::new(&mut byte);
-        let mut cx = Context::from_waker(Waker::noop());
         self.keep = self.is_reusable()
             && Pin::new(&mut self.io)
-                .poll_read(&mut cx, &mut unexpected)
+                .poll_read(cx, &mut unexpected)
                 .is_pending();
         self.keep
     }

@@ -97,9 +97,9 @@ impl Connection {
         self.wire.borrow().is_reusable()
     }
 
-    /// See [`headgate_http1::Connection::is_usable`].
-    pub(super) fn is_usable(&self) -> bool {
-        self.wire.borrow_mut().is_usable()
+    /// See [`headgate_http1::Connection::poll_usable`].
+    pub(super) fn poll_usable(&self, cx: &mut Context<'_>) -> bool {
+        self.wire.borrow_mut().poll_usable(cx)
     }
 
     /// Gives up the memory that only a request needs.

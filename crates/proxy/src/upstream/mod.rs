@@ -10,6 +10,7 @@ mod balance;
 mod call;
 mod collect;
 mod connect;
+mod dials;
 mod exchange;
 mod explain;
 mod fastcgi;

@@ -1,28 +1,37 @@
 //! Kept connections to endpoints. The pool of a worker belongs to its thread: there are no locks.
 
+mod sweep;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
-use headgate_table::{Endpoints, PoolSettings, RoutingTable, Upstream, UpstreamKey};
+use headgate_table::{PoolSettings, UpstreamKey};
 use hyper::client::conn::http2;
+use indexmap::IndexMap;
 use tokio::time::Instant;
 
 use super::Upstreams;
+use super::dials::{Dials, Turn};
 use super::http1::Connection;
 use super::request_body::RequestBody;
-use super::resolve::Resolver;
 use super::timer::LazyTimer;
 use super::tls::TlsIdentity;
+use sweep::SWEEP;
 
 /// Streams on one HTTP/2 connection before another is opened.
-const STREAMS: u32 = 100;
+pub(super) const STREAMS: u32 = 100;
 
-/// Interval between sweeps of idle connections.
-const SWEEP: Duration = Duration::from_secs(5);
+/// Keys of a full pool among whose connections the longest idle one is looked for, at random: there may be thousands.
+const SAMPLE: usize = 8;
+
+/// For how long a connection must have been idle to make room for another. Where more endpoints get requests in turn than the
+/// pool has room for, each connection would otherwise be closed just before its endpoint's next turn, and none be used again.
+const RECENT: Duration = Duration::from_secs(1);
 
 /// Connections with the same key are interchangeable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -72,11 +81,15 @@ struct Multiplexed {
 /// The kept connections of one worker.
 #[derive(Default)]
 pub(crate) struct Pools {
-    http1: RefCell<HashMap<Key, VecDeque<Box<Http1>>, RandomState>>,
+    http1: RefCell<Kept>,
     http2: RefCell<HashMap<Key, Vec<Rc<Multiplexed>>, RandomState>>,
     idle: Cell<usize>,
     sweeping: Cell<bool>,
+    pub(super) dials: Dials,
 }
+
+/// Idle connections, those of a key by the time of their last use.
+type Kept = IndexMap<Key, VecDeque<Box<Http1>>, RandomState>;
 
 impl Pools {
     /// A kept connection for `key`, the most recently used one.
@@ -121,17 +134,21 @@ impl Pools {
         if limits.idle == 0 || !is_reusable || !connection.is_within(limits, now) {
             return;
         }
+        if self.dials.are_awaited()
+            && connection.is_usable(limits, now)
+            && let Some(waiter) = self.dials.next(&connection.key)
+        {
+            connection.requests += 1;
+            // It waits, as nothing else runs on this thread.
+            return drop(waiter.send(Turn::Use(Lease::Http1(connection))));
+        }
         connection.connection.rest();
         let mut pools = self.http1.borrow_mut();
         if self.idle.get() >= limits.idle {
-            // The longest idle connection of any endpoint makes room.
-            let oldest = pools
-                .values_mut()
-                .filter(|kept| !kept.is_empty())
-                .min_by_key(|kept| kept[0].used);
-            if oldest.and_then(VecDeque::pop_front).is_some() {
-                self.idle.set(self.idle.get() - 1);
+            if !make_room(&mut pools, now) {
+                return;
             }
+            self.idle.set(self.idle.get().saturating_sub(1));
         }
         self.idle.set(self.idle.get() + 1);
         match pools.get_mut(&connection.key) {
@@ -145,45 +162,20 @@ impl Pools {
         }
     }
 
-    fn sweep(&self, table: &RoutingTable, resolver: &Resolver, now: Instant) {
-        let limits = &table.settings.pool;
-        let serves = |id: &UpstreamKey, key: &Key| {
-            table
-                .upstream(id)
-                .is_some_and(|upstream| in_service(upstream, key.address, resolver))
-        };
-        let mut idle = 0;
-        self.http1.borrow_mut().retain(|key, kept| {
-            kept.retain(|connection| {
-                connection.is_usable(limits, now) && serves(&connection.upstream, key)
-            });
-            idle += kept.len();
-            !kept.is_empty()
-        });
-        self.idle.set(idle);
-        self.http2.borrow_mut().retain(|key, kept| {
-            kept.retain(|connection| {
-                connection.is_usable(limits, now) && serves(&connection.upstream, key)
-            });
-            !kept.is_empty()
-        });
-    }
-
     #[cfg(test)]
     pub(super) fn idle(&self) -> usize {
         self.idle.get()
     }
 }
 
-/// Whether `address` is an endpoint of `upstream`. A name that is not resolved any more has none.
-fn in_service(upstream: &Upstream, address: SocketAddr, resolver: &Resolver) -> bool {
-    match &upstream.endpoints {
-        Endpoints::None(_) => false,
-        Endpoints::Addresses(addresses) => addresses.contains(&address),
-        Endpoints::Name { host, .. } => resolver
-            .known(host)
-            .is_some_and(|addresses| addresses.contains(&address.ip())),
-    }
+/// Closes a connection that has not been used lately; `false`: there is none, as far as is seen.
+fn make_room(pools: &mut Kept, now: Instant) -> bool {
+    let sample = (0..SAMPLE).map(|_| fastrand::usize(..pools.len().max(1)));
+    let idle = sample.filter_map(|at| Some((pools.get_index(at)?.1.front()?.used, at)));
+    let oldest = idle.min();
+    let old = oldest.filter(|(used, _)| now.saturating_duration_since(*used) >= RECENT);
+    let kept = old.and_then(|(_, at)| pools.get_index_mut(at));
+    kept.and_then(|(_, kept)| kept.pop_front()).is_some()
 }
 
 impl Lease {
@@ -262,34 +254,12 @@ impl Upstreams {
         let table = self.table.get();
         self.pools.keep(connection, &table.settings.pool, now);
     }
-
-    /// Starts the task that sweeps the pools, unless it runs. It ends with the worker.
-    fn ensure_sweeper(self: &Rc<Self>) {
-        if self.pools.sweeping.replace(true) {
-            return;
-        }
-        let upstreams = Rc::downgrade(self);
-        tokio::task::spawn_local(async move {
-            loop {
-                tokio::time::sleep(SWEEP).await;
-                let Some(upstreams) = upstreams.upgrade() else {
-                    return;
-                };
-                upstreams.sweep();
-            }
-        });
-    }
-
-    /// Drops connections that are too old, closed, or to an endpoint that is not in service any more.
-    pub(super) fn sweep(&self) {
-        let (table, resolver) = (self.table.get(), &self.environment.resolver);
-        self.pools.sweep(&table, resolver, Instant::now());
-    }
 }
 
 impl Http1 {
     fn is_usable(&self, limits: &PoolSettings, now: Instant) -> bool {
-        self.is_within(limits, now) && self.connection.is_usable()
+        let mut nobody = Context::from_waker(Waker::noop());
+        self.is_within(limits, now) && self.connection.poll_usable(&mut nobody)
     }
 
     fn is_within(&self, limits: &PoolSettings, now: Instant) -> bool {

@@ -7,6 +7,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::super::connect::{ConnectError, Dial};
+use super::super::dials::Turn;
 use super::super::exchange::{Answer, Bounds, Failure, cause, over_http1, over_http2};
 use super::super::options::Security;
 use super::super::pool::{Key, Lease};
@@ -29,15 +30,13 @@ impl Caller<'_> {
         self.attempts.begin(endpoint, start.into_std());
         self.begin_span(outgoing, retries);
         loop {
-            let was_kept = kept.is_some();
-            let mut lease = match kept.take() {
-                Some(lease) => lease,
-                None => self.fresh(key.clone()).await?,
-            };
-            // A kept connection takes no time, not even that of a look at the clock.
-            let now = match was_kept {
-                true => start,
-                false => Instant::now(),
+            let (mut lease, was_kept, now) = match kept.take() {
+                // It takes no time, not even that of a look at the clock.
+                Some(lease) => (lease, true, start),
+                None => {
+                    let (lease, was_kept) = self.fresh(key.clone()).await?;
+                    (lease, was_kept, Instant::now())
+                }
             };
             self.attempts
                 .note(|attempt| attempt.connect = Some(now.duration_since(start)));
@@ -163,8 +162,8 @@ impl Caller<'_> {
         }
     }
 
-    async fn fresh(&mut self, key: Key) -> Result<Lease, Failure> {
-        let (endpoint, start) = (key.address, Instant::now());
+    /// A new connection, or one that another request was done with first, or that requests share: whether it was there before.
+    async fn fresh(&mut self, key: Key) -> Result<(Lease, bool), Failure> {
         let most = self.upstream.resilience.max_pending;
         let Some(_waiting) = self.state.load.wait(self.upstreams.worker, most) else {
             let error = CallError::Overloaded(Bound::Pending);
@@ -172,12 +171,10 @@ impl Caller<'_> {
                 .note(|attempt| attempt.fault = Some(Box::new(Fault::of(error))));
             return Err(Failure::before(error));
         };
+        let endpoint = key.address;
         // Boxed, lest its states, TLS and HTTP/2 handshakes among them, make the future of every request large.
-        let failed = match Box::pin(self.dial(key)).await {
-            Ok(lease) => {
-                self.state.health.connected(endpoint, start);
-                return Ok(lease);
-            }
+        let failed = match Box::pin(self.open(key)).await {
+            Ok(opened) => return Ok(opened),
             Err(failed) => failed,
         };
         if let Some(how) = failed.failed {
@@ -191,7 +188,26 @@ impl Caller<'_> {
         Err(Failure::before(failed.error))
     }
 
-    async fn dial(&self, key: Key) -> Result<Lease, ConnectError> {
+    /// Opens a connection when it is the turn of the request, unless there is one before.
+    async fn open(&self, key: Key) -> Result<(Lease, bool), ConnectError> {
+        let (endpoint, timeout) = (key.address, self.options.connect_timeout);
+        let begin = Instant::now();
+        let _slot = match self.kept.then(|| self.upstreams.slot(&key)) {
+            None => None,
+            Some(Ok(slot)) => Some(slot),
+            Some(Err(waiter)) => match waiter.turn(timeout).await {
+                Turn::Use(lease) => return Ok((lease, true)),
+                Turn::Open(slot) => Some(slot),
+            },
+        };
+        let start = Instant::now();
+        let left = timeout.saturating_sub(start.duration_since(begin));
+        let lease = self.dial(key, left).await?;
+        self.state.health.connected(endpoint, start);
+        Ok((lease, false))
+    }
+
+    async fn dial(&self, key: Key, timeout: Duration) -> Result<Lease, ConnectError> {
         let tls = match (&key.tls, self.options.security) {
             (Some(identity), Security::Tls(settings)) => {
                 let carries = match key.http2 {
@@ -216,7 +232,7 @@ impl Caller<'_> {
             upstream: self.upstream.key.clone(),
             tls,
             fastcgi: self.fastcgi.clone(),
-            timeout: self.options.connect_timeout,
+            timeout,
         };
         self.upstreams.connect(dial).await
     }

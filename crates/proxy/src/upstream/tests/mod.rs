@@ -3,6 +3,7 @@
 
 mod bodies;
 mod bounds;
+mod bursts;
 mod calls;
 mod choice;
 mod choice_of_fewest;
