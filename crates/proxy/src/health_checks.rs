@@ -59,7 +59,7 @@ impl Checks {
     /// Starts the tasks of new endpoints, and ends those of endpoints and checks that are gone.
     fn follow(&mut self, table: &RoutingTable) {
         let mut former = std::mem::take(&mut self.running);
-        for upstream in table.upstreams() {
+        for upstream in table.checked_upstreams() {
             let Some((check, endpoints)) = checked(upstream) else {
                 continue;
             };

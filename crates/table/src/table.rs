@@ -21,6 +21,8 @@ pub struct RoutingTable {
     udp: Arc<[UdpListener]>,
     /// By key.
     upstreams: SharedMap<Arc<Upstream>>,
+    /// Those with health checks, by key: few or none, and worked through at each table.
+    checked: SharedMap<Arc<Upstream>>,
 }
 
 impl RoutingTable {
@@ -32,6 +34,7 @@ impl RoutingTable {
             listeners: Arc::default(),
             udp: Arc::default(),
             upstreams: SharedMap::new(),
+            checked: SharedMap::new(),
         }
     }
 
@@ -152,9 +155,19 @@ impl RoutingTable {
         self.upstreams.iter().map(|(_, upstream)| upstream)
     }
 
+    /// The upstreams with health checks, in no order.
+    pub fn checked_upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.checked.iter().map(|(_, upstream)| upstream)
+    }
+
     /// Inserts `upstream` under its key, or replaces the one that has it.
     pub fn insert_upstream(&mut self, upstream: Arc<Upstream>) {
-        self.upstreams.insert(upstream.key.text(), upstream);
+        let key = upstream.key.text();
+        match upstream.resilience.check {
+            Some(_) => drop(self.checked.insert(key.clone(), upstream.clone())),
+            None => drop(self.checked.remove(&key)),
+        }
+        self.upstreams.insert(key, upstream);
     }
 
     /// This table with no endpoint in any upstream: the configuration that replicas share, whichever endpoints each sees.
@@ -162,6 +175,7 @@ impl RoutingTable {
     pub fn without_endpoints(&self) -> Self {
         let mut bare = Self {
             upstreams: SharedMap::new(),
+            checked: SharedMap::new(),
             ..self.clone()
         };
         for upstream in self.upstreams() {
@@ -182,5 +196,53 @@ impl RoutingTable {
     /// Removes the upstream under `key`.
     pub fn remove_upstream(&mut self, key: &UpstreamKey) {
         self.upstreams.remove(key.as_str());
+        self.checked.remove(key.as_str());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::uri::PathAndQuery;
+
+    use super::*;
+    use crate::{Balance, HealthCheck, Resilience, Slot};
+
+    fn upstream(key: &str, is_checked: bool) -> Arc<Upstream> {
+        let check = is_checked.then(|| HealthCheck::new(PathAndQuery::from_static("/healthz")));
+        Arc::new(Upstream {
+            key: UpstreamKey::new(key),
+            name: key.into(),
+            log_name: key.into(),
+            protocol: crate::BackendProtocol::Http,
+            tls: None,
+            endpoints: Endpoints::Addresses(Arc::default()),
+            balance: Balance::RoundRobin,
+            affinity: None,
+            client_ip_affinity: None,
+            resilience: Arc::new(Resilience {
+                check,
+                ..Resilience::default()
+            }),
+            slot: Slot::default(),
+        })
+    }
+
+    #[test]
+    fn only_upstreams_with_health_checks_are_checked() {
+        let mut table = RoutingTable::new(Arc::default());
+        let checked = |table: &RoutingTable| {
+            let keys = table.checked_upstreams();
+            let mut keys: Vec<String> = keys.map(|one| one.key.to_string()).collect();
+            keys.sort();
+            keys
+        };
+        for (key, is_checked) in [("a", true), ("b", false), ("c", true), ("d", true)] {
+            table.insert_upstream(upstream(key, is_checked));
+        }
+        assert_eq!(checked(&table), ["a", "c", "d"]);
+        table.insert_upstream(upstream("a", false));
+        table.remove_upstream(&UpstreamKey::new("c"));
+        assert_eq!(checked(&table), ["d"]);
+        assert_eq!(checked(&table.without_endpoints()), ["d"]);
     }
 }

@@ -30,11 +30,10 @@ impl Default for HttpListeners {
 /// Listeners at `addresses` that serve `hosts`, over TLS with `certificates`, except for the server names of `passthrough`.
 pub fn http_listeners(
     addresses: &HttpListeners,
-    hosts: &VirtualHosts,
+    hosts: &Arc<VirtualHosts>,
     certificates: Certificates,
     passthrough: SharedMap<TlsRoute>,
 ) -> Vec<Listener> {
-    let hosts = Arc::new(hosts.clone());
     let https = addresses.https.first().map_or(443, SocketAddr::port);
     let listener = |address: &SocketAddr, socket: Socket| Listener {
         address: *address,

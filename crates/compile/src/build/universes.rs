@@ -18,14 +18,15 @@ use crate::Name;
 /// Universes of hosts, and the upstreams that their routes and objects refer to.
 #[derive(Default)]
 pub struct Builder {
-    universes: BTreeMap<Universe, VirtualHosts>,
+    /// Shared with the tables, so that a universe that no change affects is the same in the next one.
+    universes: BTreeMap<Universe, Arc<VirtualHosts>>,
     passthrough: Passthrough,
     upstreams: Upstreams,
 }
 
 impl Builder {
     /// The hosts of a universe; `None` before its first host is set.
-    pub fn hosts(&self, universe: &Universe) -> Option<&VirtualHosts> {
+    pub fn hosts(&self, universe: &Universe) -> Option<&Arc<VirtualHosts>> {
         self.universes.get(universe)
     }
 
@@ -56,7 +57,7 @@ impl Builder {
 
     /// Adds a universe without hosts, unless it is known.
     pub fn add_universe(&mut self, universe: &Universe) {
-        self.hosts_mut(universe);
+        self.universe(universe);
     }
 
     /// Removes a universe with all of its hosts.
@@ -120,12 +121,16 @@ impl Builder {
     }
 
     fn hosts_mut(&mut self, universe: &Universe) -> &mut VirtualHosts {
+        Arc::make_mut(self.universe(universe))
+    }
+
+    fn universe(&mut self, universe: &Universe) -> &mut Arc<VirtualHosts> {
         let new = || {
-            if universe.is_layered() {
+            Arc::new(if universe.is_layered() {
                 VirtualHosts::layered(Arc::new(empty_host(PathOrder::Specific)))
             } else {
                 VirtualHosts::new(Arc::new(empty_host(PathOrder::Literal)))
-            }
+            })
         };
         self.universes.entry(universe.clone()).or_insert_with(new)
     }

@@ -98,7 +98,9 @@ impl Compiled {
 
     /// The hosts of Ingresses, as compiled.
     pub(crate) fn hosts_of_ingresses(&self) -> Option<&VirtualHosts> {
-        self.builder.hosts(&self.ingress.universe)
+        self.builder
+            .hosts(&self.ingress.universe)
+            .map(|hosts| &**hosts)
     }
 
     /// The settings as last read.

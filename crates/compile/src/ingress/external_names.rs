@@ -16,6 +16,9 @@ pub fn unresolved_names(
     snapshot: &Snapshot,
     options: &Options,
 ) -> Vec<Finding> {
+    if names.is_empty() {
+        return Vec::new();
+    }
     let services = snapshot.all::<Service>().filter_map(|service| {
         let host = service.external_name.as_deref()?;
         names.contains(host).then_some((service.name(), host))

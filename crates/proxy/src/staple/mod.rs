@@ -70,6 +70,9 @@ impl Jobs {
     /// Starts the tasks of new certificates and ends those of certificates that are gone.
     fn follow(&mut self, table: &RoutingTable) {
         let staples = table.settings.ocsp;
+        if !staples && !self.staples && !self.completes {
+            return;
+        }
         let universes = table.universes();
         let defaults: Vec<_> = table.listener_certificates().cloned().collect();
         let is_same = same(universes.iter().copied(), &self.universes)

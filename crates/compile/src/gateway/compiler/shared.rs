@@ -107,8 +107,9 @@ impl Pass<'_> {
         let served = served.filter(|one| one.is_served() && one.place == Place::Shared);
         let served: Vec<_> = served
             .filter_map(|one| {
-                let hosts = self.builder.hosts(&gateway.hosts_of(one))?.clone();
-                Some((one, Arc::new(hosts.over(beneath.clone()))))
+                let hosts = self.builder.hosts(&gateway.hosts_of(one))?;
+                let hosts = VirtualHosts::clone(hosts).over(beneath.clone());
+                Some((one, Arc::new(hosts)))
             })
             .collect();
         for ingress in ingresses {

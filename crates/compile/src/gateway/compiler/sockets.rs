@@ -170,8 +170,7 @@ impl Pass<'_> {
         gateway: &Universe,
         listener: &listener::Listener,
     ) -> Option<Arc<VirtualHosts>> {
-        let hosts = self.builder.hosts(&gateway.hosts_of(listener))?;
-        Some(Arc::new(hosts.clone()))
+        self.builder.hosts(&gateway.hosts_of(listener)).cloned()
     }
 }
 

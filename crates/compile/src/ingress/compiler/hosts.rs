@@ -6,6 +6,9 @@ use crate::build::SplitDraft;
 impl Pass<'_> {
     /// Builds `touched` hosts and the hosts that depend on them.
     pub(super) fn hosts(&mut self, touched: BTreeSet<Arc<str>>) {
+        if touched.is_empty() {
+            return;
+        }
         let mut aliases = BTreeSet::new();
         for host in self.dependent(touched) {
             self.host(&host, &mut aliases);
