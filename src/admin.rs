@@ -2,6 +2,7 @@
 //! so that it responds whatever the load of the data plane. It is read-only.
 
 mod explain;
+mod findings;
 mod upstreams;
 
 use std::convert::Infallible;
@@ -11,7 +12,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use headgate_compile::{Finding, expiring};
 use headgate_proxy::{ResolvedNames, Telemetry};
@@ -25,6 +25,7 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde_json::json;
 
 pub(crate) use self::explain::{Asked, Current, Explainer, Failure};
+pub(crate) use self::findings::Findings;
 use crate::control_metrics;
 
 /// Time limit for the head of an admin request.
@@ -37,7 +38,7 @@ pub(crate) struct State {
     phase: AtomicU8,
     is_stale: AtomicBool,
     registry: Registry,
-    findings: ArcSwap<Vec<Finding>>,
+    findings: Mutex<Findings>,
     /// The last generation of the table that was hashed, and its hash.
     hashed: Mutex<Option<(u64, u64)>>,
     served: OnceLock<Served>,
@@ -75,7 +76,7 @@ impl State {
             phase: AtomicU8::new(Phase::Starting as u8),
             is_stale: AtomicBool::new(false),
             registry,
-            findings: ArcSwap::default(),
+            findings: Mutex::default(),
             hashed: Mutex::default(),
             served: OnceLock::new(),
             addresses,
@@ -97,8 +98,11 @@ impl State {
         self.is_stale.store(is_stale, Ordering::Release);
     }
 
-    pub(crate) fn set_findings(&self, findings: Vec<Finding>) {
-        self.findings.store(Arc::new(findings));
+    /// Removes the findings that are gone, and adds those that appeared. Returns all of them.
+    pub(crate) fn change_findings(&self, appeared: &[Finding], gone: &[Finding]) -> Findings {
+        let mut findings = self.findings.lock();
+        findings.change(appeared, gone);
+        findings.clone()
     }
 
     /// Sets the names that the data plane has resolved, for explanations. Later calls have no effect.
@@ -113,10 +117,9 @@ impl State {
 
     /// All findings, with those about certificates that have expired or soon will.
     pub(crate) fn findings(&self) -> Vec<Finding> {
-        let findings = self.findings.load();
-        let mut findings = Vec::clone(&findings);
-        findings.extend(expiring_now(self));
-        findings
+        let findings = self.findings.lock().clone();
+        let findings = findings.iter().cloned();
+        findings.chain(expiring_now(self)).collect()
     }
 
     /// The bound addresses with the names of their listeners.
@@ -132,7 +135,7 @@ impl State {
     pub(crate) fn current(&self) -> Option<Current> {
         self.served.get().map(|served| Current {
             table: served.reader.current(),
-            findings: self.findings.load_full(),
+            findings: self.findings.lock().clone(),
         })
     }
 

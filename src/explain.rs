@@ -100,7 +100,7 @@ fn explained(args: &ExplainArgs) -> Result<Value> {
         (&request, &explanation),
         compiled.table().generation,
         &objects,
-        &compiled.findings(),
+        compiled.findings().iter(),
     );
     let unreadable = input.unreadable.iter();
     let unreadable = unreadable.filter(|finding| finding.severity == Severity::Error);

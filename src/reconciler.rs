@@ -146,7 +146,7 @@ impl First {
             telemetry,
             state,
         };
-        reconciler.report(true);
+        reconciler.report(&appeared, &[]);
         feed.published(&reconciler.compiled, &appeared, &[]);
         (reconciler, reader)
     }
@@ -209,32 +209,20 @@ impl Reconciler {
             self.unreadable = batch.findings;
         }
         log(&appeared, &gone);
-        let findings_changed = !appeared.is_empty() || !gone.is_empty();
-        if findings_changed || is_changed {
+        if is_changed || !appeared.is_empty() || !gone.is_empty() {
             feed.published(&self.compiled, &appeared, &gone);
-            self.report(findings_changed);
+            self.report(&appeared, &gone);
         }
         self
     }
 
-    /// Updates the admin port and the metrics. Findings are collected only when they changed.
-    fn report(&self, findings_changed: bool) {
-        let table = self.compiled.table();
-        self.telemetry.published(table.generation);
-        if !findings_changed {
-            return;
-        }
-        let mut findings = self.compiled.findings();
-        findings.extend(self.unreadable.iter().cloned());
-        let count = |severity: Severity| {
-            let same = findings
-                .iter()
-                .filter(|finding| finding.severity == severity);
-            (severity.as_str(), same.count() as u64)
-        };
+    /// Updates the admin port and the metrics.
+    fn report(&self, appeared: &[Finding], gone: &[Finding]) {
+        self.telemetry.published(self.table().generation);
+        let findings = self.state.change_findings(appeared, gone);
+        let count = |severity: Severity| (severity.as_str(), findings.count(severity));
         let severities = [Severity::Error, Severity::Warning, Severity::Info];
         self.telemetry.set_findings(severities.map(count).into());
-        self.state.set_findings(findings);
     }
 }
 

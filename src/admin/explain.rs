@@ -7,7 +7,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use headgate_compile::Finding;
 use headgate_proxy::{ExplainRequest, Explanation, ResolvedNames};
 use headgate_table::RoutingTable;
 use http::header::AUTHORIZATION;
@@ -18,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::Findings;
 use crate::explain::json::Objects;
 use crate::explain::{RequestUrl, field, json};
 use crate::reconciler::{Query, View};
@@ -41,7 +41,7 @@ pub(crate) struct Explainer {
 /// The state that is served.
 pub(crate) struct Current {
     pub(crate) table: Arc<RoutingTable>,
-    pub(crate) findings: Arc<Vec<Finding>>,
+    pub(crate) findings: Findings,
 }
 
 pub(crate) type Failure = (StatusCode, String);
@@ -117,7 +117,12 @@ impl Explainer {
         let written = spawn_blocking(move || {
             let _permit = permit;
             let (request, explanation) = &*explained;
-            json::explained((request, explanation), generation, &objects, &findings)
+            json::explained(
+                (request, explanation),
+                generation,
+                &objects,
+                findings.iter(),
+            )
         });
         written.await.map_err(failed)
     }
@@ -251,7 +256,7 @@ mod tests {
     fn current() -> Current {
         Current {
             table: Arc::new(RoutingTable::new(Arc::default())),
-            findings: Arc::default(),
+            findings: Findings::default(),
         }
     }
 

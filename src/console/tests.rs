@@ -52,7 +52,7 @@ async fn console() -> Arc<Console> {
         Registry::new(),
         Explainer::new(queries, true),
     );
-    state.set_findings(compiled.findings());
+    state.change_findings(&compiled.findings(), &[]);
     thread::spawn(move || {
         let _publisher = publisher;
         answer(asked, &snapshot, &compiled, &options);

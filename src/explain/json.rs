@@ -182,18 +182,18 @@ fn port(compiled: &Compiled, options: &Options, request: &ExplainRequest) -> Opt
 }
 
 /// An explanation as JSON, with those of `findings` that are about its objects.
-pub(crate) fn explained(
+pub(crate) fn explained<'f>(
     (request, explanation): (&ExplainRequest, &Explanation),
     generation: u64,
     objects: &Objects,
-    findings: &[Finding],
+    findings: impl Iterator<Item = &'f Finding>,
 ) -> Value {
     let provenance = Provenance::new(objects);
     let steps = explanation.steps.iter();
     let steps: Vec<Value> = steps.map(|step| step_json(step, &provenance)).collect();
     let backends = explanation.backends.iter();
     let backends: Vec<Value> = backends.map(|one| backend(one, &provenance)).collect();
-    let findings = findings.iter().filter(|one| objects.concerns(one));
+    let findings = findings.filter(|one| objects.concerns(one));
     let entry = objects.port.as_ref().and_then(|port| port.entry.as_ref());
     json!({
         "version": VERSION,
