@@ -69,12 +69,12 @@ impl StatusPlan {
         self.written.clear();
     }
 
-    /// The writes that are due. Without addresses, statuses of adopted Ingresses are left alone.
-    pub(super) fn writes(
-        &mut self,
-        observed: impl Fn(&Name) -> Option<Observed>,
-        addresses: Option<&Arc<[Address]>>,
-    ) -> Vec<Write> {
+    /// For each Ingress the write that is due, if one is. Without addresses, statuses of adopted Ingresses are left alone.
+    pub(super) fn writes<'p>(
+        &'p mut self,
+        observed: impl Fn(&Name) -> Option<Observed> + 'p,
+        addresses: Option<&'p Arc<[Address]>>,
+    ) -> impl Iterator<Item = Option<Write>> + 'p {
         if let Some(addresses) = addresses {
             self.remember(addresses);
             // A status that another client wrote meanwhile is left to it.
@@ -83,23 +83,21 @@ impl StatusPlan {
                 observed(name).is_some_and(|observed| is_left_over(&observed, published))
             });
         }
-        let released = self.released.iter().map(|name| (name, Desired::Cleared));
+        let plan = &*self;
+        let released = plan.released.iter().map(|name| (name, Desired::Cleared));
         let adopted = addresses.into_iter().flat_map(|addresses| {
             let desired = Desired::Addresses(addresses.clone());
-            self.adopted.iter().map(move |name| (name, desired.clone()))
+            plan.adopted.iter().map(move |name| (name, desired.clone()))
         });
-        released
-            .chain(adopted)
-            .filter_map(|(name, desired)| {
-                let before = observed(name)?;
-                let write = Write {
-                    ingress: name.clone(),
-                    desired,
-                    before,
-                };
-                (self.is_needed(&write) && self.is_due(&write)).then_some(write)
-            })
-            .collect()
+        released.chain(adopted).map(move |(name, desired)| {
+            let before = observed(name)?;
+            let write = Write {
+                ingress: name.clone(),
+                desired,
+                before,
+            };
+            (plan.is_needed(&write) && plan.is_due(&write)).then_some(write)
+        })
     }
 
     /// The writes that remove this controller's addresses from all statuses.
@@ -197,6 +195,16 @@ mod tests {
 
     use super::*;
 
+    impl StatusPlan {
+        fn due(
+            &mut self,
+            observed: impl Fn(&Name) -> Option<Observed>,
+            addresses: Option<&Arc<[Address]>>,
+        ) -> Vec<Write> {
+            self.writes(observed, addresses).flatten().collect()
+        }
+    }
+
     type Cluster = HashMap<Name, Observed, RandomState>;
 
     fn addresses(texts: &[&str]) -> Arc<[Address]> {
@@ -257,7 +265,7 @@ mod tests {
                 }
                 plan.apply(input);
             }
-            let writes = plan.writes(|name| cluster.get(name).cloned(), Some(&desired));
+            let writes = plan.due(|name| cluster.get(name).cloned(), Some(&desired));
             for write in writes {
                 execute(&write, &mut cluster);
                 plan.done(write);
@@ -272,9 +280,9 @@ mod tests {
                     _ => prop_assert_eq!(after, observed),
                 }
             }
-            prop_assert!(plan.writes(|name| cluster.get(name).cloned(), Some(&desired)).is_empty());
+            prop_assert!(plan.due(|name| cluster.get(name).cloned(), Some(&desired)).is_empty());
             plan.begin_interval();
-            prop_assert!(plan.writes(|name| cluster.get(name).cloned(), Some(&desired)).is_empty());
+            prop_assert!(plan.due(|name| cluster.get(name).cloned(), Some(&desired)).is_empty());
         }
     }
 
@@ -288,22 +296,19 @@ mod tests {
         });
         let empty = |_: &Name| Some(observed(&[], false));
         let other = |_: &Name| Some(observed(&["192.0.2.7"], false));
-        let mut writes = plan.writes(empty, Some(&desired));
+        let mut writes = plan.due(empty, Some(&desired));
         plan.done(writes.remove(0));
         assert!(
-            plan.writes(empty, Some(&desired)).is_empty(),
+            plan.due(empty, Some(&desired)).is_empty(),
             "not observed yet"
         );
-        let mut writes = plan.writes(other, Some(&desired));
+        let mut writes = plan.due(other, Some(&desired));
         assert_eq!(writes.len(), 1, "changed once");
         plan.done(writes.remove(0));
-        assert!(
-            plan.writes(empty, Some(&desired)).is_empty(),
-            "changed again"
-        );
+        assert!(plan.due(empty, Some(&desired)).is_empty(), "changed again");
         let next = addresses(&["192.0.2.2"]);
         assert_eq!(
-            plan.writes(empty, Some(&next)).len(),
+            plan.due(empty, Some(&next)).len(),
             1,
             "other addresses are written at once"
         );
@@ -314,12 +319,12 @@ mod tests {
             })
         };
         assert_eq!(
-            plan.writes(again, Some(&desired)).len(),
+            plan.due(again, Some(&desired)).len(),
             1,
             "deleted and created again"
         );
         plan.begin_interval();
-        assert_eq!(plan.writes(empty, Some(&desired)).len(), 1);
+        assert_eq!(plan.due(empty, Some(&desired)).len(), 1);
     }
 
     #[test]
@@ -332,7 +337,7 @@ mod tests {
             released: vec![],
         });
         let before = |_: &Name| Some(observed(&["192.0.2.1"], true));
-        assert!(plan.writes(before, Some(&old)).is_empty());
+        assert!(plan.due(before, Some(&old)).is_empty());
         plan.apply(StatusInput {
             adopted: vec![],
             released: adopted,
@@ -347,13 +352,13 @@ mod tests {
             };
             Some(observed(entries, true))
         };
-        let mut writes = plan.writes(after, Some(&new));
+        let mut writes = plan.due(after, Some(&new));
         assert_eq!(writes.len(), 1);
         assert_eq!(writes[0].ingress, name(0));
         plan.done(writes.remove(0));
         plan.begin_interval();
         assert!(
-            plan.writes(before, Some(&new)).is_empty(),
+            plan.due(before, Some(&new)).is_empty(),
             "another installation may have written the same by now"
         );
     }
@@ -366,7 +371,7 @@ mod tests {
             released: vec![],
         });
         assert!(
-            plan.writes(|_| Some(observed(&["192.0.2.1"], true)), None)
+            plan.due(|_| Some(observed(&["192.0.2.1"], true)), None)
                 .is_empty()
         );
     }

@@ -23,6 +23,8 @@ use crate::write_pace::{CONCURRENT, PACE, Pause, at, ticks};
 /// Changes in quick succession are compared together: delay after the first of them, and least time between two
 /// comparisons.
 const DEBOUNCE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// Ingresses that are compared before other tasks run.
+const AT_ONCE: usize = 500;
 /// Between two attempts to find the addresses of nodes.
 const LOOKUP: Duration = Duration::from_secs(5);
 /// Timeout of clearing statuses at the end.
@@ -99,7 +101,7 @@ impl<O: Observations> Work<O> {
                 Ok(()) = leadership.changed() => self.begin_interval(),
                 () = observations.changed() => self.compare_soon(),
                 _ = intervals.tick() => self.begin_interval(),
-                () = at(self.next_comparison) => self.compare(),
+                () = at(self.next_comparison) => self.compare().await,
                 Some(Ok(found)) = self.lookup.join_next() => self.found(found),
                 Some(Ok((write, result))) = self.writing.join_next() => self.written(write, result),
                 () = at(paused), if paused.is_some() => self.pause.until = None,
@@ -234,8 +236,9 @@ impl<O: Observations> Work<O> {
         self.next_comparison = Some(next.map_or(earliest, |at| at.min(earliest)));
     }
 
-    /// Queues the writes that turn observed into desired statuses.
-    fn compare(&mut self) {
+    /// Queues the writes that turn observed into desired statuses. Other tasks run in between: tables are published on the same
+    /// thread.
+    async fn compare(&mut self) {
         self.next_comparison = None;
         self.last_comparison = Some(Instant::now());
         self.queue.clear();
@@ -244,14 +247,15 @@ impl<O: Observations> Work<O> {
             self.had_address |= addresses.as_ref().is_some_and(|list| !list.is_empty());
             let addresses = addresses.filter(|_| self.had_address);
             let observations = self.task.observations.clone();
-            let writes = self
-                .plan
-                .writes(|name| observations.observed(name), addresses.as_ref());
-            let in_progress = &self.in_progress;
-            let new = writes
-                .into_iter()
-                .filter(|write| !in_progress.contains(&write.ingress));
-            self.queue.extend(new);
+            let observed = |name: &Name| observations.observed(name);
+            let writes = self.plan.writes(observed, addresses.as_ref());
+            for (number, write) in writes.enumerate() {
+                let new = write.filter(|write| !self.in_progress.contains(&write.ingress));
+                self.queue.extend(new);
+                if number % AT_ONCE == AT_ONCE - 1 {
+                    tokio::task::yield_now().await;
+                }
+            }
         }
         self.task.metrics.pending(self.queue.len());
     }
