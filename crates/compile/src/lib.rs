@@ -38,7 +38,7 @@ pub use ingress::{
 pub use objects::{
     Address, ApiObject, ConfigMap, Definition, DeliveredDefinition, EndpointSlice, Endpoints,
     IngressClass, Kept, Kind, KindReader, Name, Namespace, Object, ObjectRef, Protocol, Secret,
-    Service,
+    Service, SharedData,
 };
 pub use options::{
     ClassSelection, GatewayOptions, LabelSelector, Namespaces, Options, PublishedAddresses,

@@ -16,6 +16,7 @@ mod name;
 mod namespace;
 mod secret;
 mod service;
+mod shared;
 
 use std::sync::Arc;
 
@@ -38,8 +39,10 @@ pub use kind::{ApiObject, Kind, KindReader};
 pub use name::{Name, ObjectRef};
 pub use namespace::Namespace;
 pub use secret::Secret;
+use secret::SecretEntry;
 pub use service::{Address, Protocol, Service};
 pub(crate) use service::{ServicePort, TargetPort};
+pub use shared::SharedData;
 
 /// An object of one of the kinds that a table is compiled from. Convert a Kubernetes type with `Object::from`; cheap to clone.
 /// Serialising writes all kept fields, private keys included, so store the result accordingly.

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headgate_compile::{Finding, Object, ObjectRef, Severity, Subject};
+use headgate_compile::{Finding, Object, ObjectRef, Severity, SharedData, Subject};
 
 use crate::files::{self, Content, FileKey, Found, Root, Walk};
 use crate::index::Index;
@@ -32,6 +32,7 @@ pub(crate) struct Store {
     /// All findings as of the last refresh.
     findings: Vec<Finding>,
     hasher: RandomState,
+    shared: SharedData,
 }
 
 /// What to do about a file.
@@ -61,6 +62,7 @@ impl Store {
             path_findings: Vec::new(),
             findings: Vec::new(),
             hasher: RandomState::new(),
+            shared: SharedData::default(),
         }
     }
 
@@ -217,7 +219,8 @@ impl Store {
             found,
             &content,
             &key,
-            (&mut self.index, &self.hasher),
+            &mut self.index,
+            (&self.hasher, &mut self.shared),
         );
         self.files.insert(key, file);
     }

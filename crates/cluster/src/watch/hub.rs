@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use headgate_compile::{
-    Changes, Environment, Finding, Kind, Name, Namespaces, Object, ObjectRef, Snapshot,
+    Changes, Environment, Finding, Kind, Name, Namespaces, Object, ObjectRef, SharedData, Snapshot,
 };
 
 use self::custom::Custom;
@@ -46,6 +46,7 @@ pub(super) enum Task {
 /// See the module documentation.
 pub(super) struct Hub {
     pub(super) snapshot: Snapshot,
+    shared: SharedData,
     pub(super) conditions: Conditions,
     selections: Vec<Option<Followed>>,
     references: References,
@@ -102,6 +103,7 @@ impl Hub {
     ) -> Self {
         let mut hub = Self {
             snapshot: Snapshot::default(),
+            shared: SharedData::default(),
             conditions,
             selections: Vec::new(),
             references: References::new(options.compile.clone()),
@@ -238,7 +240,8 @@ impl Hub {
         !object.kind.is_kept_by_name() || self.references.contains(object)
     }
 
-    fn put(&mut self, object: Object) {
+    fn put(&mut self, mut object: Object) {
+        self.shared.share(&mut object);
         let reference = object.reference();
         self.unreadable.remove(&reference);
         let before = self.snapshot.latest(&reference).cloned();

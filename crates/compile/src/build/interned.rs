@@ -1,13 +1,14 @@
-//! Values created once per text and shared while in use.
+//! Values that are stored once and shared while in use.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Weak};
 
 use foldhash::fast::RandomState;
 
-/// Values by the text that they are created from. Unused values are dropped.
-pub(crate) struct Interned<V> {
-    known: HashMap<Box<str>, Weak<V>, RandomState>,
+/// Values by the text that they are created from, or by another key. Unused values are dropped.
+pub(crate) struct Interned<V: ?Sized, K = Box<str>> {
+    known: HashMap<K, Weak<V>, RandomState>,
     /// Size at which dropped values are removed, so that the cost is spread over insertions.
     sweep_at: usize,
 }
@@ -26,11 +27,7 @@ impl<V> Interned<V> {
             return Ok(known);
         }
         let value = Arc::new(make()?);
-        if self.known.len() >= self.sweep_at {
-            self.known.retain(|_, value| value.strong_count() > 0);
-            self.sweep_at = (2 * self.known.len()).max(1024);
-        }
-        self.known.insert(text.into(), Arc::downgrade(&value));
+        self.insert(text.into(), &value);
         Ok(value)
     }
 
@@ -41,7 +38,29 @@ impl<V> Interned<V> {
     }
 }
 
-impl<V> Default for Interned<V> {
+impl<V: PartialEq + ?Sized, K: Hash + Eq> Interned<V, K> {
+    /// The equal value with this key that is in use, or else `value`. What the key stands for need not determine the value.
+    pub(crate) fn share(&mut self, key: K, value: Arc<V>) -> Arc<V> {
+        let known = self.known.get(&key).and_then(Weak::upgrade);
+        if let Some(known) = known.filter(|known| *known == value) {
+            return known;
+        }
+        self.insert(key, &value);
+        value
+    }
+}
+
+impl<V: ?Sized, K: Hash + Eq> Interned<V, K> {
+    fn insert(&mut self, key: K, value: &Arc<V>) {
+        if self.known.len() >= self.sweep_at {
+            self.known.retain(|_, value| value.strong_count() > 0);
+            self.sweep_at = (2 * self.known.len()).max(1024);
+        }
+        self.known.insert(key, Arc::downgrade(value));
+    }
+}
+
+impl<V: ?Sized, K> Default for Interned<V, K> {
     fn default() -> Self {
         Self {
             known: HashMap::default(),
@@ -53,6 +72,15 @@ impl<V> Default for Interned<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_equal_values_are_shared() {
+        let mut interned = Interned::default();
+        let one = interned.share(7, Arc::new("one"));
+        assert!(Arc::ptr_eq(&one, &interned.share(7, Arc::new("one"))));
+        assert_eq!(*interned.share(7, Arc::new("two")), "two");
+        assert_eq!(*one, "one");
+    }
 
     #[test]
     fn shared_while_used_and_dropped_after() {

@@ -10,7 +10,8 @@ mod settings;
 mod streams;
 mod upstreams;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use headgate_table::{
 
 use self::index::Index;
 use self::settings::SettingsRead;
+use super::annotations::IngressAnnotations;
 use super::class::{self, is_selected};
 use super::expressions::{self, Expressions};
 use super::host::{self, AttachedIngress, IngressHost, ServedHost, www_counterpart};
@@ -50,6 +52,7 @@ pub(crate) struct State {
     statuses: BTreeMap<Name, IngressStatus>,
     index: Index,
     patterns: Interned<Pattern>,
+    repeated: Repeated,
     universe: Universe,
     rules_field: Arc<str>,
     streams: Streams,
@@ -62,6 +65,14 @@ pub(crate) struct State {
     released: Vec<Name>,
     /// Ingresses were compiled in the last compilation.
     pub(crate) hosts_changed: bool,
+}
+
+/// What many Ingresses have alike, since their annotations are copies, by a hash of these.
+#[derive(Default)]
+struct Repeated {
+    hasher: RandomState,
+    annotations: Interned<IngressAnnotations, u64>,
+    forwarding: Interned<Forwarding, u64>,
 }
 
 /// Whether an Ingress that this controller selects is served.
@@ -138,9 +149,14 @@ impl Compiled {
         host: &str,
         paths: impl Iterator<Item = &'a str>,
     ) -> Vec<&AttachedIngress> {
-        let names = paths.flat_map(|path| self.ingress.index.of_path(host, path));
-        let mut attached: Vec<&AttachedIngress> =
-            names.filter_map(|name| self.attached(name)).collect();
+        let paths: HashSet<&str, RandomState> = paths.collect();
+        let names = self.ingress.index.of_paths(host, paths.iter().copied());
+        let has_one = |attached: &&AttachedIngress| {
+            let mut rules = attached.ingress.rules(host).into_iter();
+            rules.any(|rules| rules.paths.iter().any(|rule| paths.contains(&*rule.path)))
+        };
+        let attached = names.filter_map(|name| self.attached(name));
+        let mut attached: Vec<&AttachedIngress> = attached.filter(has_one).collect();
         attached.sort_by(|one, other| one.ingress.age.cmp(&other.ingress.age));
         attached.dedup_by(|one, other| std::ptr::eq(*one, *other));
         attached
@@ -169,6 +185,7 @@ impl State {
             statuses: BTreeMap::new(),
             index: Index::default(),
             patterns: Interned::default(),
+            repeated: Repeated::default(),
             universe: Universe::new("Ingress"),
             rules_field: "spec.rules".into(),
             streams: Streams::default(),
@@ -212,12 +229,39 @@ impl State {
             .collect()
     }
 
+    /// Indexes the paths of a host that many Ingresses share from now on.
+    fn index_paths(&mut self, host: &str) {
+        let names: Vec<Name> = self.index.of_host(host).cloned().collect();
+        for attached in names.iter().filter_map(|name| self.attached.get(name)) {
+            self.index.index_paths(&attached.ingress);
+        }
+    }
+
     /// Attached Ingresses of a host, oldest first.
     fn attached_to(&self, host: &str) -> Vec<&AttachedIngress> {
         let names = self.index.of_host(host);
         names
             .filter_map(|name| self.attached.get(name).map(|attached| &**attached))
             .collect()
+    }
+}
+
+impl Repeated {
+    /// Shares the annotations of an Ingress.
+    fn parsed(&mut self, ingress: &mut ParsedIngress) {
+        let written = self.hasher.hash_one(ingress.written());
+        let own = ingress.annotations.clone();
+        ingress.annotations = self.annotations.share(written, own);
+    }
+
+    /// Shares how requests of an Ingress with this policy are forwarded.
+    fn policy(&mut self, policy: &mut Arc<Policy>, ingress: &ParsedIngress) {
+        // A policy that others have too is that of the settings.
+        if let Some(policy) = Arc::get_mut(policy) {
+            let written = self.hasher.hash_one(ingress.written());
+            let own = policy.forwarding.clone();
+            policy.forwarding = self.forwarding.share(written, own);
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct ParsedIngress {
     pub(crate) name: Name,
     pub(crate) uid: String,
     pub(crate) age: Age,
-    pub(crate) annotations: IngressAnnotations,
+    pub(crate) annotations: Arc<IngressAnnotations>,
     /// Hosts in the order of the rules, each once.
     pub(crate) hosts: Vec<HostRules>,
     positions: Positions,
@@ -183,7 +183,7 @@ impl ParsedIngress {
                 .iter()
                 .map(|entry| tls_entry(entry, &name))
                 .collect(),
-            annotations,
+            annotations: Arc::new(annotations),
             hosts,
             positions,
             default_backend,
@@ -546,6 +546,9 @@ fn tls_entry(entry: &IngressTLS, ingress: &Name) -> TlsEntry {
             .flatten()
             .map(|host| host.to_ascii_lowercase())
             .collect(),
-        secret: secret.map(|secret| Name::new(&ingress.namespace, secret)),
+        secret: secret.map(|secret| Name {
+            namespace: ingress.namespace.clone(),
+            name: secret.into(),
+        }),
     }
 }

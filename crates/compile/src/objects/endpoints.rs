@@ -106,7 +106,10 @@ impl From<discovery::EndpointSlice> for Object {
         let name = Name::of(&slice.metadata);
         let labels = slice.metadata.labels.as_ref();
         let service = labels.and_then(|labels| labels.get("kubernetes.io/service-name"));
-        let service = service.map(|service| Name::new(&name.namespace, service));
+        let service = service.map(|service| Name {
+            namespace: name.namespace.clone(),
+            name: service.as_str().into(),
+        });
         let ports = slice.ports.into_iter().flatten();
         let ports = ports.filter_map(|port| endpoint_port(port.name, port.port, port.protocol));
         let mut endpoints = Vec::new();

@@ -34,6 +34,7 @@ impl Common for networking::Ingress {
 impl From<networking::Ingress> for Object {
     fn from(mut ingress: networking::Ingress) -> Self {
         ingress.status = None;
+        ingress.spec.iter_mut().for_each(shrink);
         let metadata = ingress.metadata;
         let mut annotations = metadata.annotations;
         if let Some(annotations) = &mut annotations {
@@ -48,5 +49,20 @@ impl From<networking::Ingress> for Object {
             ..ObjectMeta::default()
         };
         Self::Ingress(Arc::new(ingress))
+    }
+}
+
+/// Gives back the room for more elements that lists have after decoding: a third of the memory of a small Ingress.
+fn shrink(spec: &mut networking::IngressSpec) {
+    if let Some(rules) = &mut spec.rules {
+        rules.shrink_to_fit();
+        for http in rules.iter_mut().filter_map(|rule| rule.http.as_mut()) {
+            http.paths.shrink_to_fit();
+        }
+    }
+    if let Some(entries) = &mut spec.tls {
+        entries.shrink_to_fit();
+        let hosts = entries.iter_mut().filter_map(|entry| entry.hosts.as_mut());
+        hosts.for_each(Vec::shrink_to_fit);
     }
 }

@@ -22,8 +22,12 @@ pub struct Secret {
     uid: Uid,
 }
 
-/// Values by key, in the order of keys. All are kept, because the users of `auth-map` are keys.
-type SecretData = Box<[(Box<str>, PrivateBytes)]>;
+/// Values by key, in the order of keys. All are kept, because the users of `auth-map` are keys. Secrets with the same data share
+/// it: a wildcard certificate is often copied into every namespace.
+type SecretData = Arc<[SecretEntry]>;
+
+/// A key with its value.
+pub(super) type SecretEntry = (Box<str>, PrivateBytes);
 
 impl Secret {
     /// The value of `key`, unless it is absent or empty.
@@ -31,6 +35,11 @@ impl Secret {
         let mut entries = self.entries();
         let found = entries.find(|(name, value)| *name == key && !value.is_empty());
         found.map(|(_, value)| value)
+    }
+
+    /// Replaces the data by equal data.
+    pub(super) fn share(&mut self, share: impl FnOnce(SecretData) -> SecretData) {
+        self.data = share(self.data.clone());
     }
 
     /// `metadata.uid`: random, and unknown to clients. An object of a file has none.

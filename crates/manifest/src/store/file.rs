@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use headgate_compile::{Finding, ObjectRef, Severity, Subject};
+use headgate_compile::{Finding, ObjectRef, Severity, SharedData, Subject};
 
 use crate::document::{self, Chunk, Format, Outcome, Problem};
 use crate::files::{Content, FileKey, Found};
@@ -58,7 +58,8 @@ impl FileState {
         found: Found,
         content: &Content,
         key: &Arc<FileKey>,
-        (index, hasher): (&mut Index, &RandomState),
+        index: &mut Index,
+        (hasher, shared): (&RandomState, &mut SharedData),
     ) -> Self {
         let (known, objects) = before
             .map(|before| (before.documents, before.objects))
@@ -74,9 +75,10 @@ impl FileState {
                 let new = NewDocuments {
                     format: key.format(),
                     hasher,
+                    shared,
                     since: index.revision(),
                 };
-                (read_documents(known, text, &new), None)
+                (read_documents(known, text, new), None)
             }
             Content::Unusable(line, reason) => (known, Some((*line, reason.clone()))),
             Content::Gone => (Vec::new(), None),
@@ -252,16 +254,19 @@ impl Document {
 struct NewDocuments<'a> {
     format: Format,
     hasher: &'a RandomState,
+    shared: &'a mut SharedData,
     /// Revision of the index.
     since: u64,
 }
 
 /// The documents of a text; known ones are not parsed again.
-fn read_documents(known: Vec<Document>, text: &str, new: &NewDocuments<'_>) -> Vec<Document> {
+fn read_documents(known: Vec<Document>, text: &str, new: NewDocuments<'_>) -> Vec<Document> {
     let known: HashMap<_, _> = known
         .into_iter()
         .map(|document| (document.hash, document))
         .collect();
+    // One for all: nearly every document keeps nothing.
+    let none = Kept::default();
     let document = |chunk: Chunk<'_>| {
         let hash = new.hasher.hash_one(chunk.text);
         let line = chunk.line;
@@ -272,14 +277,17 @@ fn read_documents(known: Vec<Document>, text: &str, new: &NewDocuments<'_>) -> V
                 ..known.clone()
             },
             None => {
-                let outcome = Arc::new(document::parse(chunk.text, new.format));
+                let mut outcome = document::parse(chunk.text, new.format);
+                for item in &mut outcome.objects {
+                    new.shared.share(&mut item.object);
+                }
                 Document {
                     hash,
                     line,
-                    outcome,
+                    outcome: Arc::new(outcome),
                     is_new: true,
                     since: new.since,
-                    kept: Kept::default(),
+                    kept: none.clone(),
                 }
             }
         }

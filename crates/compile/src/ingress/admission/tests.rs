@@ -8,7 +8,7 @@ mod state;
 
 use self::state::{State, ingress};
 
-use crate::{Namespaces, Options};
+use crate::{Name, Namespaces, Options};
 
 /// Asserts the review of each line in a state without settings.
 #[track_caller]
@@ -370,6 +370,33 @@ fn paths_of_other_ingresses() {
             ("s/late a.example Exact:/x", "ok"),
         ],
     );
+}
+
+/// Paths are looked up in an index only where many Ingresses share a host.
+#[test]
+fn paths_of_a_host_that_many_ingresses_share() {
+    for count in [2, 16, 17, 40] {
+        let stored: Vec<String> = (0..count)
+            .map(|n| format!("s/i{n} a.example Prefix:/{n} b{n}.example Prefix:/x"))
+            .collect();
+        let stored: Vec<&str> = stored.iter().map(String::as_str).collect();
+        let state = State::new(&stored, &[], Options::default());
+        for owner in [0, 1, count - 1] {
+            let taken = format!(
+                "no: host \"a.example\" and path \"/{owner}\" is already defined in ingress s/i{owner}"
+            );
+            let own = format!("s/i{owner} a.example Prefix:/{owner}");
+            check_in(
+                &state,
+                &[
+                    (&format!("s/new a.example Prefix:/{owner}"), &taken),
+                    (&own, "ok"),
+                ],
+            );
+        }
+        let state = state.remove(&Name::new("s", "i1"));
+        check_in(&state, &[("s/new a.example Prefix:/1", "ok")]);
+    }
 }
 
 #[test]

@@ -89,6 +89,10 @@ impl Pass<'_> {
             expressions: usize::MAX,
         };
         let mut parsed = ParsedIngress::read(ingress, reading);
+        // The names of the snapshot, not copies of them.
+        parsed.name = name.clone();
+        parsed.age.name = name.clone();
+        self.state.repeated.parsed(&mut parsed);
         let mut findings = std::mem::take(&mut parsed.findings);
         let refused = parsed.annotations.refused.is_some();
         // The last good version gets a new policy too, because changed settings may protect it.
@@ -156,7 +160,8 @@ impl Pass<'_> {
             certificates: &mut *self.certificates,
             plain_forwarding: &self.state.plain_forwarding,
         };
-        let built = policy::build(ingress.subject(), &mut inputs, counters);
+        let mut built = policy::build(ingress.subject(), &mut inputs, counters);
+        self.state.repeated.policy(&mut built.policy, &ingress);
         let page_finding = errors::finding(ingress.subject(), self.options);
         let attached = Arc::new(AttachedIngress {
             ingress,
@@ -173,11 +178,14 @@ impl Pass<'_> {
         for draft in upstreams(&attached) {
             self.builder.acquire(draft);
         }
-        self.state.index.insert(&attached, built.uses);
+        let crowded = self.state.index.insert(&attached, built.uses);
         self.touch(&attached.ingress, touched);
         self.state
             .attached
             .insert(attached.ingress.name.clone(), attached);
+        for host in crowded {
+            self.state.index_paths(&host);
+        }
         let mut findings = built.findings;
         findings.extend(page_finding);
         findings

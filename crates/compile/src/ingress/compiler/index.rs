@@ -1,6 +1,6 @@
 //! References from Ingresses to objects, to find what a change affects.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
@@ -15,12 +15,15 @@ use crate::ingress::host::AttachedIngress;
 use crate::ingress::parsed::ParsedIngress;
 use crate::{Kind, Name, ObjectRef};
 
+/// Ingresses of a host that a review looks through. Only with more are they indexed by path.
+const FEW: usize = 16;
+
 /// Ingresses by their hosts, paths, Service ports, Secrets and ConfigMaps, and hosts by their claimed aliases.
 #[derive(Default)]
 pub(super) struct Index {
     /// Ingresses by host, oldest first.
     hosts: HashMap<Arc<str>, ByAge, RandomState>,
-    /// Ingresses by host and path. Thousands may share a host, and a review needs only those with the same path.
+    /// Ingresses by host and path, where many share a host: thousands may, and a review needs only those with the same path.
     paths: Paths,
     /// Ingresses by Service port, oldest first.
     ports: HashMap<ServicePortId, ByAge, RandomState>,
@@ -37,14 +40,23 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Adds an Ingress whose policy uses `uses`, besides the Secrets of its `tls` entries.
-    pub(super) fn insert(&mut self, attached: &AttachedIngress, mut uses: Vec<ObjectRef>) {
+    /// Adds an Ingress whose policy uses `uses`, besides the Secrets of its `tls` entries. Returns the hosts that many share from
+    /// now on: the caller must [index](Self::index_paths) the paths of all their Ingresses.
+    pub(super) fn insert(
+        &mut self,
+        attached: &AttachedIngress,
+        mut uses: Vec<ObjectRef>,
+    ) -> Vec<Arc<str>> {
         let ingress = &attached.ingress;
+        let mut crowded = Vec::new();
         for host in ingress.touched_hosts() {
-            let attached = self.hosts.entry(host).or_default();
+            let attached = self.hosts.entry(host.clone()).or_default();
             attached.insert(ingress.age.clone());
+            if attached.len() > FEW && self.paths.crowded.insert(host.clone()) {
+                crowded.push(host);
+            }
         }
-        self.paths.insert(ingress);
+        self.index_paths(ingress);
         for backend in ingress.backends() {
             let users = self.ports.entry(backend.id).or_default();
             users.insert(ingress.age.clone());
@@ -58,16 +70,25 @@ impl Index {
             let users = self.users.entry(object.clone()).or_default();
             users.insert(ingress.name.clone());
         }
+        uses.shrink_to_fit();
         self.uses.insert(ingress.name.clone(), uses);
+        crowded
+    }
+
+    /// Indexes the paths of an Ingress, as far as many share their hosts.
+    pub(super) fn index_paths(&mut self, ingress: &ParsedIngress) {
+        self.paths.insert(ingress);
     }
 
     /// Removes an Ingress. Returns the objects that no Ingress uses any more.
     pub(super) fn remove(&mut self, attached: &AttachedIngress) -> Vec<ObjectRef> {
         let ingress = &attached.ingress;
-        for host in ingress.touched_hosts() {
-            remove_from(&mut self.hosts, &host, &ingress.age);
-        }
         self.paths.remove(ingress);
+        for host in ingress.touched_hosts() {
+            if remove_from(&mut self.hosts, &host, &ingress.age) {
+                self.paths.crowded.remove(&host);
+            }
+        }
         for backend in ingress.backends() {
             remove_from(&mut self.ports, &backend.id, &ingress.age);
         }
@@ -112,9 +133,15 @@ impl Index {
         self.ports.get(port).into_iter().flat_map(age::names)
     }
 
-    /// Ingresses that may have this path of this host, in no order.
-    pub(super) fn of_path(&self, host: &str, path: &str) -> &[Name] {
-        self.paths.of(host, path)
+    /// Ingresses that may have one of these paths of this host, in no order; one may occur several times.
+    pub(super) fn of_paths<'p>(
+        &self,
+        host: &str,
+        paths: impl Iterator<Item = &'p str>,
+    ) -> impl Iterator<Item = &Name> {
+        let few = !self.paths.crowded.contains(host);
+        let all = few.then(|| self.of_host(host)).into_iter().flatten();
+        all.chain(paths.flat_map(move |path| self.paths.of(host, path)))
     }
 
     /// Replaces the aliases that `host` claims.
@@ -178,19 +205,24 @@ fn remove_from<K: std::hash::Hash + Eq, V: Ord>(
 /// must compare the path of the Ingress.
 #[derive(Default)]
 struct Paths {
+    /// The hosts whose paths are in it: those that more than [`FEW`] Ingresses have shared, until the last one is gone.
+    crowded: HashSet<Arc<str>, RandomState>,
     hasher: RandomState,
     names: HashMap<u64, SmallVec<[Name; 1]>, RandomState>,
 }
 
 impl Paths {
     fn of(&self, host: &str, path: &str) -> &[Name] {
-        let names = self.names.get(&self.hash(host, path));
+        let names = self.names.get(&self.hasher.hash_one((host, path)));
         names.map_or(&[], |names| names)
     }
 
     fn insert(&mut self, ingress: &ParsedIngress) {
-        for (host, path) in pairs(ingress) {
-            let names = self.names.entry(self.hash(host, path)).or_default();
+        for (host, path) in pairs(ingress, &self.crowded) {
+            let names = self
+                .names
+                .entry(self.hasher.hash_one((host, path)))
+                .or_default();
             if !names.contains(&ingress.name) {
                 names.push(ingress.name.clone());
             }
@@ -198,8 +230,8 @@ impl Paths {
     }
 
     fn remove(&mut self, ingress: &ParsedIngress) {
-        for (host, path) in pairs(ingress) {
-            let hash = self.hash(host, path);
+        for (host, path) in pairs(ingress, &self.crowded) {
+            let hash = self.hasher.hash_one((host, path));
             if let Some(names) = self.names.get_mut(&hash) {
                 names.retain(|name| *name != ingress.name);
                 if names.is_empty() {
@@ -208,13 +240,14 @@ impl Paths {
             }
         }
     }
-
-    fn hash(&self, host: &str, path: &str) -> u64 {
-        self.hasher.hash_one((host, path))
-    }
 }
 
-fn pairs(ingress: &ParsedIngress) -> impl Iterator<Item = (&str, &str)> {
-    let hosts = ingress.hosts.iter();
-    hosts.flat_map(|rules| rules.paths.iter().map(|rule| (&*rules.host, &*rule.path)))
+/// The paths of an Ingress with their hosts, of these hosts.
+fn pairs<'i>(
+    ingress: &'i ParsedIngress,
+    hosts: &HashSet<Arc<str>, RandomState>,
+) -> impl Iterator<Item = (&'i str, &'i str)> {
+    let rules = ingress.hosts.iter();
+    let rules = rules.filter(|rules| hosts.contains(&rules.host));
+    rules.flat_map(|rules| rules.paths.iter().map(|rule| (&*rules.host, &*rule.path)))
 }
