@@ -1,64 +1,27 @@
 //! 5,000 HTTPRoutes of ten rules on 50 Gateways: compiling all of them, and one that is changed, or created and deleted, up to the
 //! swapped table. A change takes at most 2 ms.
 
-use std::hint::black_box;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use headgate_compile::{Compiled, Options, Snapshot, compile};
-use headgate_table::{Certificate, Publisher, publisher};
+use headgate_compile::compile;
 
 mod support;
 
 use support::gateways::{self, GATEWAYS, ROUTES};
+use support::served::Served;
 
 /// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A cluster that is served.
-struct Served {
-    options: Options,
-    fallback: Arc<Certificate>,
-    snapshot: Snapshot,
-    compiled: Option<Compiled>,
-    publisher: Publisher,
-}
-
-impl Served {
-    fn new() -> Self {
-        let options = gateways::options();
-        let fallback = support::fallback();
-        let mut snapshot = gateways::snapshot(ROUTES, GATEWAYS);
-        for object in (ROUTES..ROUTES + GATEWAYS).flat_map(support::backend) {
-            snapshot.apply(object);
-        }
-        let changes = snapshot.take_changes();
-        let compiled = compile(&snapshot, &changes, None, &options, &fallback);
-        let (publisher, _reader) = publisher(compiled.table().clone());
-        Self {
-            options,
-            fallback,
-            snapshot,
-            compiled: Some(compiled),
-            publisher,
-        }
+/// A cluster that is served, with Services of routes that are created.
+fn served() -> Served {
+    let mut snapshot = gateways::snapshot(ROUTES, GATEWAYS);
+    for object in (ROUTES..ROUTES + GATEWAYS).flat_map(support::backend) {
+        snapshot.apply(object);
     }
-
-    /// The time from a change to the swapped table.
-    fn time(&mut self, change: impl FnOnce(&mut Snapshot)) -> Duration {
-        let former = self.compiled.take();
-        let start = Instant::now();
-        change(&mut self.snapshot);
-        let changes = self.snapshot.take_changes();
-        let (snapshot, options) = (&self.snapshot, &self.options);
-        let compiled = compile(snapshot, &changes, former, options, &self.fallback);
-        black_box(self.publisher.publish(compiled.table().clone()));
-        let time = start.elapsed();
-        self.compiled = Some(compiled);
-        time
-    }
+    Served::new(snapshot, gateways::options())
 }
 
 fn benches(criterion: &mut Criterion) {
@@ -73,7 +36,7 @@ fn benches(criterion: &mut Criterion) {
         let changes = snapshot.take_changes();
         bench.iter_with_large_drop(|| compile(&snapshot, &changes, None, &options, &fallback));
     });
-    let mut served = Served::new();
+    let mut served = served();
     let mut revision = 0;
     group
         .sample_size(50)

@@ -2,63 +2,17 @@
 //! allocate and must hardly depend on the number of hosts. That of an HTTPRoute takes as long as that of an Ingress, and 100
 //! candidates of one path take at most one microsecond more.
 
-use std::borrow::Cow;
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use headgate_compile::{Options, Snapshot, compile};
-use headgate_table::{ConditionInput, HostBehaviour, Listener, PathMatch, RoutingTable};
-use http::{HeaderName, Method};
+use headgate_table::{Listener, RoutingTable};
 
 mod support;
 
 use support::gateways::{self, By};
-
-/// A request with one header field and one query parameter.
-struct Conditional {
-    value: String,
-}
-
-impl ConditionInput for Conditional {
-    fn method(&self) -> &Method {
-        &Method::GET
-    }
-
-    fn header(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>> {
-        (*name == gateways::FIELD).then_some(Cow::Borrowed(self.value.as_bytes()))
-    }
-
-    fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        (name == gateways::FIELD).then_some(Cow::Borrowed(&self.value))
-    }
-}
-
-/// The length of the path of the route; zero: there is none.
-fn find(listener: &Listener, host: &str, path: &[u8], request: &dyn ConditionInput) -> usize {
-    let hosts = listener.hosts(None, host);
-    let hosts = hosts.expect("a listener for http");
-    match &hosts.find(host).behaviour {
-        HostBehaviour::Routes { paths, .. } => {
-            match paths.find(path, |conditions| conditions.hold(request)) {
-                PathMatch::Route(route) if route.is_built_in() => 0,
-                PathMatch::Route(route) | PathMatch::AddSlash(route) => route.path.len(),
-                PathMatch::Undecided => 0,
-            }
-        }
-        HostBehaviour::Redirect { to } => to.len(),
-    }
-}
-
-/// The listener of Ingresses, or the first one of Gateways.
-fn listener(table: &RoutingTable, of_gateways: bool) -> &Listener {
-    let mut listeners = table.listeners().iter();
-    let found = listeners.find(|listener| {
-        let hosts = listener.hosts(None, "");
-        hosts.is_ok_and(|hosts| hosts.is_layered() == of_gateways)
-    });
-    found.expect("a listener")
-}
+use support::lookup::{Conditional, find, listener};
 
 /// The table of a snapshot.
 fn table(mut snapshot: Snapshot, options: &Options) -> Arc<RoutingTable> {
@@ -96,7 +50,7 @@ fn lookup(criterion: &mut Criterion) {
         let requests: Vec<_> = (0..4096_usize)
             .map(|n| {
                 let host = support::host(n.wrapping_mul(7919) % hosts);
-                (host, paths[n % paths.len()], none())
+                (host, paths[n % paths.len()], Conditional::none())
             })
             .collect();
         let snapshot = support::snapshot(hosts, support::Certificates::Wildcard);
@@ -134,12 +88,6 @@ fn candidates(criterion: &mut Criterion) {
             let request = (support::host(0), b"/".as_slice(), last);
             measure(criterion, &name, listener(&table, true), &[request]);
         }
-    }
-}
-
-fn none() -> Conditional {
-    Conditional {
-        value: String::new(),
     }
 }
 

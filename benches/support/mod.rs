@@ -1,8 +1,12 @@
-//! Objects for the benches: any number of Ingresses, each with a host, five paths, TLS and three annotations.
+//! Objects for the benches: any number of Ingresses, each with a host, paths, TLS and three annotations.
 
 #![allow(dead_code, reason = "each bench uses a part")]
 
 pub(crate) mod gateways;
+pub(crate) mod lookup;
+pub(crate) mod results;
+pub(crate) mod series;
+pub(crate) mod served;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,34 +28,63 @@ pub(crate) fn host(n: usize) -> String {
     format!("shop-{n}.example.com")
 }
 
-/// Ingress `n`. `revision` goes into an annotation, so that two revisions differ.
+/// Ingress `n` with the five paths. `revision` goes into an annotation, so that two revisions differ.
 pub(crate) fn ingress(n: usize, revision: usize) -> Object {
-    let paths: Vec<_> = PATHS
-        .iter()
-        .map(|path| {
+    let written = Written {
+        number: n,
+        host: host(n),
+        paths: PATHS.map(str::to_owned).into(),
+        service: n,
+        secret: n,
+    };
+    written.ingress(revision)
+}
+
+/// What differs from one Ingress to the next.
+pub(crate) struct Written {
+    /// Its own number.
+    pub(crate) number: usize,
+    pub(crate) host: String,
+    pub(crate) paths: Vec<String>,
+    /// The number of the Service of all paths.
+    pub(crate) service: usize,
+    /// The number of the Secret.
+    pub(crate) secret: usize,
+}
+
+impl Written {
+    pub(crate) fn ingress(&self, revision: usize) -> Object {
+        let Self {
+            number,
+            host,
+            service,
+            secret,
+            ..
+        } = self;
+        let path = |path: &String| {
             json!({ "path": path, "pathType": "Prefix", "backend": { "service": {
-                "name": format!("web-{n}"), "port": { "number": 80 } } } })
-        })
-        .collect();
-    let value = json!({
-        "metadata": {
-            "name": format!("web-{n}"), "namespace": "shop", "uid": format!("{n}"),
-            "creationTimestamp": "2026-01-01T00:00:00Z",
-            "annotations": {
-                "nginx.ingress.kubernetes.io/proxy-body-size": format!("{}m", 1 + revision % 64),
-                "nginx.ingress.kubernetes.io/proxy-read-timeout": "30",
-                "nginx.ingress.kubernetes.io/limit-rps": "100",
+                "name": format!("web-{service}"), "port": { "number": 80 } } } })
+        };
+        let paths: Vec<_> = self.paths.iter().map(path).collect();
+        let value = json!({
+            "metadata": {
+                "name": format!("web-{number}"), "namespace": "shop", "uid": number.to_string(),
+                "creationTimestamp": "2026-01-01T00:00:00Z",
+                "annotations": {
+                    "nginx.ingress.kubernetes.io/proxy-body-size": format!("{}m", 1 + revision % 64),
+                    "nginx.ingress.kubernetes.io/proxy-read-timeout": "30",
+                    "nginx.ingress.kubernetes.io/limit-rps": "100",
+                },
             },
-        },
-        "spec": {
-            "ingressClassName": "nginx",
-            "rules": [{ "host": host(n), "http": { "paths": paths } }],
-            "tls": [{ "hosts": [host(n)], "secretName": format!("tls-{n}") }],
-        },
-    });
-    serde_json::from_value::<Ingress>(value)
-        .expect("a valid Ingress")
-        .into()
+            "spec": {
+                "ingressClassName": "nginx",
+                "rules": [{ "host": host, "http": { "paths": paths } }],
+                "tls": [{ "hosts": [host], "secretName": format!("tls-{secret}") }],
+            },
+        });
+        let ingress = serde_json::from_value::<Ingress>(value);
+        ingress.expect("a valid Ingress").into()
+    }
 }
 
 /// The certificates of the hosts.
@@ -65,36 +98,49 @@ pub(crate) enum Certificates {
 
 /// The Service and slice of Ingress `n`.
 pub(crate) fn backend(n: usize) -> [Object; 2] {
+    [service(n), slice(n, n, 2, 0)]
+}
+
+/// Service `n`.
+pub(crate) fn service(n: usize) -> Object {
     let service = json!({
         "metadata": { "name": format!("web-{n}"), "namespace": "shop" },
         "spec": { "clusterIP": "10.0.0.1", "ports": [{ "name": "http", "port": 80, "targetPort": 8080 }] },
     });
+    let service = serde_json::from_value::<Service>(service);
+    service.expect("a valid Service").into()
+}
+
+/// Slice `n`, of a Service. The first address differs from one `revision` to the next.
+pub(crate) fn slice(n: usize, service: usize, endpoints: usize, revision: usize) -> Object {
+    let address = |at: usize| {
+        let number = n * endpoints + at;
+        let first = if at == 0 { 10 + revision % 2 } else { 10 };
+        let [_, two, three, four] = u32::try_from(number).unwrap_or(0).to_be_bytes();
+        json!({ "addresses": [format!("{first}.{}.{three}.{four}", 1 + two)] })
+    };
     let slice = json!({
         "metadata": { "name": format!("web-{n}-abc"), "namespace": "shop",
-            "labels": { "kubernetes.io/service-name": format!("web-{n}") } },
+            "labels": { "kubernetes.io/service-name": format!("web-{service}") } },
         "addressType": "IPv4",
-        "endpoints": [
-            { "addresses": [format!("10.{}.{}.1", 1 + n / 250 % 250, n % 250)] },
-            { "addresses": [format!("10.{}.{}.2", 1 + n / 250 % 250, n % 250)] },
-        ],
+        "endpoints": (0..endpoints).map(address).collect::<Vec<_>>(),
         "ports": [{ "name": "http", "port": 8080 }],
     });
-    [
-        serde_json::from_value::<Service>(service)
-            .expect("a valid Service")
-            .into(),
-        serde_json::from_value::<EndpointSlice>(slice)
-            .expect("a valid slice")
-            .into(),
-    ]
+    let slice = serde_json::from_value::<EndpointSlice>(slice);
+    slice.expect("a valid slice").into()
+}
+
+/// The class of all Ingresses.
+fn class() -> Object {
+    let class = json!({ "metadata": { "name": "nginx" }, "spec": { "controller": "k8s.io/ingress-nginx" } });
+    let class = serde_json::from_value::<IngressClass>(class);
+    class.expect("a valid IngressClass").into()
 }
 
 /// `count` Ingresses with their Services, slices and Secrets.
 pub(crate) fn snapshot(count: usize, certificates: Certificates) -> Snapshot {
     let mut snapshot = Snapshot::default();
-    let class = json!({ "metadata": { "name": "nginx" }, "spec": { "controller": "k8s.io/ingress-nginx" } });
-    let class = serde_json::from_value::<IngressClass>(class).expect("a valid IngressClass");
-    snapshot.apply(class.into());
+    snapshot.apply(class());
     let wildcard = Pair::new("*.example.com".to_owned());
     for n in 0..count {
         snapshot.apply(ingress(n, 0));
