@@ -2,7 +2,7 @@
 //! cost of endpoint changes. Prints a table.
 //!
 //! ```text
-//! cargo bench --bench controller [-- COUNT...] [--churn SECONDS]
+//! cargo bench --bench controller [-- COUNT...] [--churn SECONDS] [--json FILE]
 //! cargo bench --bench controller -- --routes
 //! ```
 //!
@@ -14,6 +14,8 @@
 //! loopback.
 
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use headgate_apiserver::ApiServer;
@@ -27,6 +29,8 @@ use support::host;
 
 /// Hosts that are added, one after the other.
 const NEW_HOSTS: usize = 300;
+/// Hosts that are added while endpoints change.
+const NEW_HOSTS_OF_CHURN: usize = 100;
 /// Endpoint changes per second.
 const CHANGES: usize = 1000;
 /// The port of the first Gateway; each of the next ones has the next port.
@@ -35,6 +39,7 @@ const FIRST_PORT: u16 = 23_200;
 fn main() {
     let mut counts = Vec::new();
     let mut churn = 10;
+    let mut file = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -43,6 +48,7 @@ fn main() {
                 churn = seconds.expect("--churn takes a number of seconds");
             }
             "--routes" => return routes(),
+            "--json" => file = arguments.next(),
             // cargo adds this.
             "--bench" => {}
             count => counts.push(count.parse().expect("a number of Ingresses")),
@@ -52,15 +58,22 @@ fn main() {
         counts = vec![3_000, 5_000, 20_000];
     }
     println!(
-        "| Ingresses, Services and slices | ready after start | resident | new host served: mean, p99, worst | wrong responses | {CHANGES} endpoint changes a second for {churn} s: CPU, growth |"
+        "| Ingresses, Services and slices | ready after start | resident | new host served: mean, p99, worst | wrong responses | {CHANGES} endpoint changes a second for {churn} s: CPU, growth | new host served during these: mean, p99, worst |"
     );
-    println!("|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|");
+    let mut all = json!({});
     for count in counts {
-        run(count, churn);
+        all[count.to_string()] = run(count, churn);
+    }
+    if let Some(file) = file {
+        let results = json!({ "controller": { "ingresses": all } });
+        let written = std::fs::write(&file, format!("{results:#}\n"));
+        written.unwrap_or_else(|error| panic!("{file}: {error}"));
     }
 }
 
-fn run(count: usize, churn: u64) {
+/// Measures the controller with this many Ingresses, and prints a row.
+fn run(count: usize, churn: u64) -> Value {
     let echo = Echo::start("backend");
     let port = echo.address().port();
     let api = ApiServer::start();
@@ -83,22 +96,35 @@ fn run(count: usize, churn: u64) {
     let peak = status(&program, "VmHWM");
 
     let address = program.http();
-    let served = new_hosts(&api, count, |number| {
-        (address, "/".to_owned(), objects(number, port).to_vec())
-    });
+    let new = |number| (address, "/".to_owned(), objects(number, port).to_vec());
+    let served = new_hosts(&api, count..count + NEW_HOSTS, new);
     let (mean, p99, worst) = served.summary();
 
     let (before, began) = (status(&program, "VmRSS"), cpu(&program));
-    endpoint_churn(&api, count, churn, port);
-    let used = cpu(&program) - began;
+    let churn = Duration::from_secs(churn);
+    endpoint_churn(&api, count, port, |elapsed| elapsed < churn);
+    let used = (cpu(&program) - began).as_secs_f64() / churn.as_secs_f64();
     let growth = status(&program, "VmRSS").saturating_sub(before);
 
+    let goes_on = AtomicBool::new(true);
+    let during = std::thread::scope(|scope| {
+        scope.spawn(|| endpoint_churn(&api, count, port, |_| goes_on.load(Ordering::Relaxed)));
+        let numbers = count + NEW_HOSTS..count + NEW_HOSTS + NEW_HOSTS_OF_CHURN;
+        let during = new_hosts(&api, numbers, new);
+        goes_on.store(false, Ordering::Relaxed);
+        during
+    });
+    let (mean_during, p99_during, worst_during) = during.summary();
+    let (ready, wrong) = (ready.as_secs_f64(), served.wrong + during.wrong);
     println!(
-        "| {count} | {:.2} s | {resident} MiB (peak {peak}) | {mean:.2} ms, {p99:.2} ms, {worst:.2} ms | {} | {:.1} % of a core, {growth} MiB |",
-        ready.as_secs_f64(),
-        served.wrong,
-        100.0 * used.as_secs_f64() / Duration::from_secs(churn).as_secs_f64(),
+        "| {count} | {ready:.2} s | {resident} MiB (peak {peak}) | {mean:.2} ms, {p99:.2} ms, {worst:.2} ms | {wrong} | {:.1} % of a core, {growth} MiB | {mean_during:.2} ms, {p99_during:.2} ms, {worst_during:.2} ms |",
+        100.0 * used,
     );
+    json!({
+        "ready_s": ready, "resident_mib": resident, "peak_mib": peak, "wrong": wrong,
+        "served_ms": mean, "served_p99_ms": p99, "churn_cores": used, "churn_growth_mib": growth,
+        "served_in_churn_ms": mean_during, "served_in_churn_p99_ms": p99_during,
+    })
 }
 
 /// HTTPRoutes on Gateways, which listen on their own ports.
@@ -138,7 +164,7 @@ fn routes() {
     );
     program.until_ready();
     let ready = start.elapsed();
-    let served = new_hosts(&api, ROUTES, |number| {
+    let served = new_hosts(&api, ROUTES..ROUTES + NEW_HOSTS, |number| {
         let address = ([127, 0, 0, 1], gateway_port(number)).into();
         // The path of the last rule.
         (address, "/9/0".to_owned(), objects(number).to_vec())
@@ -255,14 +281,14 @@ impl Served {
 /// for a number where to send a request, its path, and the objects of the host.
 fn new_hosts(
     api: &ApiServer,
-    count: usize,
+    numbers: Range<usize>,
     new: impl Fn(usize) -> (SocketAddr, String, Vec<Value>),
 ) -> Served {
     let mut served = Served {
         times: Vec::new(),
         wrong: 0,
     };
-    for number in count..count + NEW_HOSTS {
+    for number in numbers {
         let (address, path, objects) = new(number);
         let request = Request::get(&path).host(&host(number));
         let mut connection = Connection::open(address);
@@ -293,11 +319,13 @@ fn new_hosts(
     served
 }
 
-/// Changes the endpoints of one Service after the other, at a constant rate.
-fn endpoint_churn(api: &ApiServer, count: usize, seconds: u64, port: u16) {
+/// Changes the endpoints of one Service after the other at a constant rate, as long as `goes_on` for the time since the first.
+fn endpoint_churn(api: &ApiServer, count: usize, port: u16, goes_on: impl Fn(Duration) -> bool) {
     let start = Instant::now();
-    let total = usize::try_from(seconds).unwrap_or(0) * CHANGES;
-    for change in 0..total {
+    for change in 0.. {
+        if !goes_on(start.elapsed()) {
+            return;
+        }
         let due = start
             + Duration::from_secs(1) * u32::try_from(change).unwrap_or(u32::MAX)
                 / u32::try_from(CHANGES).unwrap_or(1);
