@@ -13,8 +13,7 @@ pub(super) fn of(table: &RoutingTable, names: Option<&ResolvedNames>) -> Value {
 
 fn upstream(upstream: &Upstream, names: Option<&ResolvedNames>) -> Value {
     let report = upstream_report(upstream, names);
-    let endpoints = report.endpoints.iter();
-    let endpoints = endpoints.map(|known| endpoint(&report, known)).collect();
+    let endpoints = report.endpoints.iter().map(endpoint).collect();
     json!({
         "key": upstream.key.as_str(),
         "name": &*upstream.name,

@@ -40,7 +40,7 @@ pub(super) struct Dials {
 #[derive(Default)]
 struct Dialing {
     open: usize,
-    /// While there are some, `open` is not zero: whoever has a turn passes it on.
+    /// While there are some, `open` is not zero: a request that has a turn passes it on.
     waiting: VecDeque<oneshot::Sender<Turn>>,
 }
 

@@ -35,7 +35,11 @@ impl Upstreams {
                 let Some(upstreams) = upstreams.upgrade() else {
                     return;
                 };
-                poll_fn(|cx| Poll::Ready(upstreams.sweep_for(cx))).await;
+                let swept = poll_fn(|cx| {
+                    upstreams.sweep_for(cx);
+                    Poll::Ready(())
+                });
+                swept.await;
             }
         });
     }
