@@ -24,6 +24,7 @@ use headgate_compile::{
 use headgate_table::{
     HostBehaviour, PathKind, PathMatch, RoutingTable, UpstreamKey, VirtualHosts, json, text,
 };
+use http::Method;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::Ingress;
@@ -112,7 +113,7 @@ fn finds_as_the_naive_matcher(declared: &[(String, &'static str)], requested: &[
         panic!("the host only redirects");
     };
     for path in requested {
-        let found = match paths.find(path.as_bytes(), |_| false) {
+        let found = match paths.find(path.as_bytes(), &Method::GET) {
             PathMatch::Route(route) => (route.origin.port.to_string(), false),
             PathMatch::AddSlash(route) => (route.origin.port.to_string(), true),
             PathMatch::Undecided => panic!("literal paths are always decided"),
@@ -190,7 +191,7 @@ fn affects_only_its_own_routes(
             let _ = terminate.map(|terminate| terminate.certificate(Some(name)));
         }
         if let HostBehaviour::Routes { paths, .. } = &hosts(compiled.table()).find(name).behaviour {
-            let _ = paths.find(name.as_bytes(), |_| false);
+            let _ = paths.find(name.as_bytes(), &Method::GET);
         }
     }
 }

@@ -45,13 +45,11 @@ pub(crate) fn find(
     let hosts = listener.hosts(None, host);
     let hosts = hosts.expect("a listener for http");
     match &hosts.find(host).behaviour {
-        HostBehaviour::Routes { paths, .. } => {
-            match paths.find(path, |conditions| conditions.hold(request)) {
-                PathMatch::Route(route) if route.is_built_in() => 0,
-                PathMatch::Route(route) | PathMatch::AddSlash(route) => route.path.len(),
-                PathMatch::Undecided => 0,
-            }
-        }
+        HostBehaviour::Routes { paths, .. } => match paths.find(path, request) {
+            PathMatch::Route(route) if route.is_built_in() => 0,
+            PathMatch::Route(route) | PathMatch::AddSlash(route) => route.path.len(),
+            PathMatch::Undecided => 0,
+        },
         HostBehaviour::Redirect { to } => to.len(),
     }
 }

@@ -15,6 +15,7 @@ use headgate_table::{
     HostBehaviour, HostTls, HttpsRedirect, Location, PathEdit, PathMatch, Policy, Rewrite, Route,
     RoutingTable, Split, Target,
 };
+use http::Method;
 use k8s_openapi::api::networking::v1::Ingress;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -192,7 +193,7 @@ fn response(table: &RoutingTable, (name, path, over_tls): (&str, &str, bool)) ->
     if let Some(root) = app_root.as_ref().filter(|_| path == "/") {
         return Some(format!("302 {}", root.path));
     }
-    let route = match paths.find(path.as_bytes(), headgate_table::Conditions::is_empty) {
+    let route = match paths.find(path.as_bytes(), &Method::GET) {
         PathMatch::Undecided => return Some("undecided".to_owned()),
         PathMatch::Route(route) => route,
         PathMatch::AddSlash(route) => {

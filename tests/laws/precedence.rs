@@ -205,9 +205,7 @@ fn found(table: &RoutingTable, request: &Request) -> Option<String> {
         let HostBehaviour::Routes { paths, .. } = &current.behaviour else {
             panic!("the host only redirects");
         };
-        match paths.find(request.path.as_bytes(), |conditions| {
-            conditions.hold(request)
-        }) {
+        match paths.find(request.path.as_bytes(), request) {
             PathMatch::Route(route) if !route.is_built_in() => {
                 let origin = &route.origin;
                 return Some(format!(

@@ -1,5 +1,7 @@
 //! Conditions of a route besides host and path: method, header fields, query parameters.
 
+use std::borrow::Cow;
+
 use http::{HeaderName, Method};
 
 use crate::Pattern;
@@ -29,9 +31,24 @@ pub trait ConditionInput {
     /// The method.
     fn method(&self) -> &Method;
     /// The value of a header field, several joined with commas (RFC 9110 section 5.3); `None` when it is absent.
-    fn header(&self, name: &HeaderName) -> Option<std::borrow::Cow<'_, [u8]>>;
+    fn header(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>>;
     /// The decoded value of a query parameter; of several, the first.
-    fn query(&self, name: &str) -> Option<std::borrow::Cow<'_, str>>;
+    fn query(&self, name: &str) -> Option<Cow<'_, str>>;
+}
+
+/// A request with this method, without header fields and query.
+impl ConditionInput for Method {
+    fn method(&self) -> &Method {
+        self
+    }
+
+    fn header(&self, _: &HeaderName) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    fn query(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
 }
 
 impl Conditions {

@@ -5,15 +5,18 @@
 //! without allocation.
 
 mod keys;
+mod routes;
 mod tried;
 
+pub use self::routes::Candidate;
 pub use self::tried::Tried;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use self::keys::Keys;
-use crate::{Conditions, PathKind, Pattern, Route};
+use self::routes::Routes;
+use crate::{ConditionInput, Conditions, PathKind, Pattern, Route};
 
 /// The routes of one host, ordered for lookup.
 #[derive(Clone, Debug)]
@@ -44,24 +47,6 @@ enum Matcher {
 /// Expressions with their routes, in the order in which they are tried.
 type Expressions = Box<[(Arc<Pattern>, Routes)]>;
 
-/// A route for the index, with its conditions besides the path.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// The route.
-    pub route: Arc<Route>,
-    /// Further conditions that a request must meet.
-    pub conditions: Conditions,
-}
-
-/// The routes of one key.
-#[derive(Clone, Debug)]
-enum Routes {
-    /// One without conditions: the common case.
-    One(Arc<Route>),
-    /// The first whose conditions hold; only the last can be without conditions.
-    Ordered(Box<[Candidate]>),
-}
-
 /// The result of a lookup.
 #[derive(Clone, Copy, Debug)]
 pub enum PathMatch<'t> {
@@ -71,16 +56,6 @@ pub enum PathMatch<'t> {
     AddSlash(&'t Arc<Route>),
     /// The step limit of an expression ended the search. No route may serve the path: the one that should may protect it.
     Undecided,
-}
-
-impl From<Arc<Route>> for Candidate {
-    /// Without conditions.
-    fn from(route: Arc<Route>) -> Self {
-        Self {
-            route,
-            conditions: Conditions::default(),
-        }
-    }
 }
 
 impl PathIndex {
@@ -151,37 +126,37 @@ impl PathIndex {
         }
     }
 
-    /// The route for `path` (decoded and normalised). `holds` evaluates conditions for the request; where they hold for no route
-    /// of a path, the next shorter prefix is tried.
-    pub fn find(&self, path: &[u8], holds: impl Fn(&Conditions) -> bool) -> PathMatch<'_> {
+    /// The route for `path` (decoded and normalised) of `request`. Where it meets the conditions of no route of a path, the next
+    /// shorter prefix is tried.
+    pub fn find(&self, path: &[u8], request: &dyn ConditionInput) -> PathMatch<'_> {
         match &self.matcher {
             Matcher::Literal {
                 exact,
                 slashless,
                 prefix,
             } => {
-                let exact = exact.first(path, &holds).map(PathMatch::Route);
-                let slashless = || slashless.first(path, &holds).map(PathMatch::AddSlash);
+                let exact = exact.first(path, request).map(PathMatch::Route);
+                let slashless = || slashless.first(path, request).map(PathMatch::AddSlash);
                 exact
                     .or_else(slashless)
-                    .or_else(|| prefix.leading_segments(path, &holds))
+                    .or_else(|| prefix.leading_segments(path, request))
                     .unwrap_or(PathMatch::Route(&self.root))
             }
             Matcher::Regex(entries) => {
-                first_match(entries, path, &holds).unwrap_or(PathMatch::Route(&self.root))
+                first_match(entries, path, request).unwrap_or(PathMatch::Route(&self.root))
             }
             Matcher::Specific {
                 exact,
                 expressions,
                 prefix,
             } => {
-                let exact = exact.first(path, &holds).map(PathMatch::Route);
-                let prefix = || match prefix.leading_segments(path, &holds)? {
+                let exact = exact.first(path, request).map(PathMatch::Route);
+                let prefix = || match prefix.leading_segments(path, request)? {
                     PathMatch::AddSlash(route) => Some(PathMatch::Route(route)),
                     found => Some(found),
                 };
                 exact
-                    .or_else(|| first_match(expressions, path, &holds))
+                    .or_else(|| first_match(expressions, path, request))
                     .or_else(prefix)
                     .unwrap_or(PathMatch::Route(&self.root))
             }
@@ -249,65 +224,15 @@ fn longest(prefix: &Keys) -> impl Iterator<Item = Listed<'_>> {
 fn first_match<'i>(
     entries: &'i Expressions,
     path: &[u8],
-    holds: &impl Fn(&Conditions) -> bool,
+    request: &dyn ConditionInput,
 ) -> Option<PathMatch<'i>> {
     entries
         .iter()
         .find_map(|(pattern, routes)| match pattern.decide(path) {
-            Some(true) => routes.first(holds).map(PathMatch::Route),
+            Some(true) => routes.first(request).map(PathMatch::Route),
             Some(false) => None,
             None => Some(PathMatch::Undecided),
         })
-}
-
-impl Routes {
-    fn one(candidate: Candidate) -> Self {
-        if candidate.conditions.is_empty() {
-            Self::One(candidate.route)
-        } else {
-            Self::Ordered([candidate].into())
-        }
-    }
-
-    /// `first`, then `others` up to the first one without conditions.
-    fn new(first: Candidate, others: Vec<Candidate>) -> Self {
-        if first.conditions.is_empty() || others.is_empty() {
-            return Self::one(first);
-        }
-        let mut all = vec![first];
-        for candidate in others {
-            let is_last = candidate.conditions.is_empty();
-            all.push(candidate);
-            if is_last {
-                break;
-            }
-        }
-        Self::Ordered(all.into())
-    }
-
-    fn first(&self, holds: &impl Fn(&Conditions) -> bool) -> Option<&Arc<Route>> {
-        match self {
-            Self::One(route) => Some(route),
-            Self::Ordered(candidates) => {
-                let mut candidates = candidates.iter();
-                let found = candidates.find(|candidate| {
-                    candidate.conditions.is_empty() || holds(&candidate.conditions)
-                });
-                found.map(|candidate| &candidate.route)
-            }
-        }
-    }
-
-    fn candidates(&self) -> Vec<(Option<&Conditions>, &Arc<Route>)> {
-        match self {
-            Self::One(route) => vec![(None, route)],
-            Self::Ordered(list) => {
-                let list = list.iter();
-                list.map(|one| (Some(&one.conditions), &one.route))
-                    .collect()
-            }
-        }
-    }
 }
 
 fn prefix_key(route: &Route) -> &[u8] {
@@ -329,7 +254,7 @@ mod tests {
             .map(|(kind, path)| route(*kind, path).into())
             .collect();
         let index = PathIndex::literal(route(PathKind::Prefix, "/"), routes);
-        match index.find(path.as_bytes(), |_| false) {
+        match index.find(path.as_bytes(), &Method::GET) {
             PathMatch::Route(route) => format!("{:?} {}", route.kind, route.path),
             PathMatch::AddSlash(route) => format!("slash {}", route.path),
             PathMatch::Undecided => "undecided".to_owned(),
@@ -412,14 +337,11 @@ mod tests {
             with("/", Method::POST),
         ];
         let index = PathIndex::literal(route(PathKind::Prefix, "/"), candidates);
-        let find = |method: &Method, path: &str| {
-            let holds = |conditions: &Conditions| conditions.method.as_ref() == Some(method);
-            match index.find(path.as_bytes(), holds) {
-                PathMatch::Route(route) | PathMatch::AddSlash(route) => {
-                    format!("{} {}", route.path, route.origin.port)
-                }
-                PathMatch::Undecided => "undecided".to_owned(),
+        let find = |method: &Method, path: &str| match index.find(path.as_bytes(), method) {
+            PathMatch::Route(route) | PathMatch::AddSlash(route) => {
+                format!("{} {}", route.path, route.origin.port)
             }
+            PathMatch::Undecided => "undecided".to_owned(),
         };
         assert_eq!(find(&Method::GET, "/a/b/c"), "/a/b GET");
         assert_eq!(find(&Method::PUT, "/a/b"), "/a/b PUT");
@@ -441,7 +363,7 @@ mod tests {
             route("/"),
             vec![entry("/foo/bar"), entry("/foo/.*"), entry("/foo/ba[rz]")],
         );
-        let find = |path: &str| match index.find(path.as_bytes(), |_| false) {
+        let find = |path: &str| match index.find(path.as_bytes(), &Method::GET) {
             PathMatch::Route(route) | PathMatch::AddSlash(route) => route.path.to_string(),
             PathMatch::Undecided => "undecided".to_owned(),
         };
@@ -460,9 +382,9 @@ mod tests {
         let guarded = entry("/(?=a)guarded", "^/(?=a)(a|aa)+$(?!x)");
         let index = PathIndex::regex(route("/"), vec![guarded, entry("/open", "^/")]);
         let path = [b"/".as_slice(), &[b'a'; 200], b"b"].concat();
-        let found = index.find(&path, |_| false);
+        let found = index.find(&path, &Method::GET);
         assert!(matches!(found, PathMatch::Undecided), "{found:?}");
-        let found = index.find(b"/b", |_| false);
+        let found = index.find(b"/b", &Method::GET);
         assert!(
             matches!(found, PathMatch::Route(route) if *route.path == *"/open"),
             "{found:?}"

@@ -457,7 +457,7 @@ fn find_route<'t>(
     path: &[u8],
     head: &Parts,
 ) -> Result<(&'t Arc<Route>, bool), LocalResponse> {
-    let found = paths.find(path, |conditions| conditions.hold(&ConditionView(head)));
+    let found = paths.find(path, &ConditionView(head));
     let own = |route: &Route| {
         let script = host.script.as_deref()?;
         script.location(path, route, paths.is_regex()).transpose()

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Candidate, Listed, PathMatch, Routes};
-use crate::{Conditions, Route};
+use super::routes::Routes;
+use super::{Candidate, Listed, PathMatch};
+use crate::{ConditionInput, Route};
 
 /// Routes by a key, sorted by it. The keys are stored together rather than in their routes: with thousands of hosts a search
 /// is dominated by cache misses.
@@ -78,19 +79,15 @@ impl Keys {
         self.entries.get(at).map(|entry| &entry.routes)
     }
 
-    pub(super) fn first(
-        &self,
-        key: &[u8],
-        holds: &impl Fn(&Conditions) -> bool,
-    ) -> Option<&Arc<Route>> {
-        self.get(key)?.first(holds)
+    pub(super) fn first(&self, key: &[u8], request: &dyn ConditionInput) -> Option<&Arc<Route>> {
+        self.get(key)?.first(request)
     }
 
     /// Tries the leading segments of `path`, the longest that can match first.
     pub(super) fn leading_segments(
         &self,
         path: &[u8],
-        holds: &impl Fn(&Conditions) -> bool,
+        request: &dyn ConditionInput,
     ) -> Option<PathMatch<'_>> {
         if self.entries.is_empty() {
             return None;
@@ -99,7 +96,7 @@ impl Keys {
         loop {
             let segments = path.get(..end)?;
             if end <= self.longest
-                && let Some(route) = self.get(segments).and_then(|routes| routes.first(holds))
+                && let Some(route) = self.get(segments).and_then(|routes| routes.first(request))
             {
                 let lacks_slash = end == path.len() && route.path.ends_with('/');
                 return Some(if lacks_slash {

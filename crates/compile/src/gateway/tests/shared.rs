@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use headgate_table::{HostBehaviour, Listener, NoHosts, PathMatch};
+use http::Method;
 
 use super::*;
 use crate::gateway::ConditionKind;
@@ -84,7 +85,7 @@ impl Cluster {
                 let HostBehaviour::Routes { paths, .. } = &of.behaviour else {
                     unreachable!()
                 };
-                let PathMatch::Route(route) = paths.find(path.as_bytes(), |_| true) else {
+                let PathMatch::Route(route) = paths.find(path.as_bytes(), &Method::GET) else {
                     unreachable!()
                 };
                 if !route.is_built_in() {

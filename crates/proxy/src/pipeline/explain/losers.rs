@@ -148,7 +148,7 @@ pub(super) fn paths(host: &Host, path: &[u8], head: &Parts, losers: &mut Vec<Los
     let HostBehaviour::Routes { paths, .. } = &host.behaviour else {
         return;
     };
-    let found = match paths.find(path, |conditions| conditions.hold(&request)) {
+    let found = match paths.find(path, &request) {
         PathMatch::Route(route) | PathMatch::AddSlash(route) => Some(route),
         PathMatch::Undecided => None,
     };
