@@ -87,6 +87,7 @@ pub(crate) enum Step {
 pub(crate) fn parse(bytes: &mut BytesMut, seen: &mut usize, asked: Asked) -> Result<Step, Error> {
     let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
     let Some(start) = start else {
+        reject_garbage(bytes)?;
         return Ok(Step::Incomplete);
     };
     let Some(end) = end_of_head(bytes, (*seen).saturating_sub(LINE_END).max(start)) else {
@@ -97,8 +98,8 @@ pub(crate) fn parse(bytes: &mut BytesMut, seen: &mut usize, asked: Asked) -> Res
         return Ok(Step::Incomplete);
     };
     *seen = 0;
-    bytes.advance(start);
-    let head = take(bytes, end - start);
+    // With the empty lines before it: a CR alone is none.
+    let head = take(bytes, end);
     Ok(parse_whole(&head, asked)?.map_or(Step::Interim, Step::Final))
 }
 
