@@ -6,6 +6,8 @@
 //! and the pings of bandwidth estimators; time restores some. Frames are found by their headers alone (RFC 9113 section
 //! 4.1). Malformed ones are left to the library.
 
+mod received;
+
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,6 +18,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use self::received::Received;
+
 /// Control frames that a connection may send in [`WINDOW`] without earning them.
 const FREE: u32 = 1000;
 /// The time after which [`FREE`] of them are allowed again.
@@ -24,6 +28,12 @@ const WINDOW: Duration = Duration::from_secs(10);
 const EARNED: u32 = 4;
 /// Largest allowance.
 const SAVED: u32 = 100_000;
+
+/// Largest payload of a frame that is accepted, bytes: the smallest bound that the protocol allows.
+pub(super) const LARGEST: u32 = 16 << 10;
+
+/// Bytes that are read at once while a frame is held until it has arrived whole.
+const HELD: usize = 1 << 10;
 
 /// Length of the client's connection preface, which is not a frame (RFC 9113 section 3.4).
 const PREFACE: usize = 24;
@@ -99,7 +109,7 @@ impl Allowance {
 pub(super) struct Framed<S> {
     /// Shared with what closes it when the protocol has ended.
     stream: Rc<RefCell<S>>,
-    received: Frames,
+    received: Received,
     sent: Frames,
     allowance: Rc<Allowance>,
 }
@@ -109,8 +119,8 @@ impl<S> Framed<S> {
     pub(super) fn new(stream: Rc<RefCell<S>>, allowance: Rc<Allowance>) -> Self {
         Self {
             stream,
-            received: Frames::after(PREFACE),
-            sent: Frames::after(0),
+            received: Received::new(),
+            sent: Frames::default(),
             allowance,
         }
     }
@@ -135,12 +145,29 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
         if this.allowance.exceeded() {
             return Poll::Pending; // the task that polls the connection checks the allowance as well, and ends it
         }
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut *this.stream.borrow_mut()).poll_read(cx, buf))?;
         let allowance = &this.allowance;
-        let read = buf.filled().get(before..).unwrap_or_default();
-        this.received.feed(read, |kind| allowance.note(kind));
-        Poll::Ready(Ok(()))
+        let note = &mut |kind| allowance.note(kind);
+        let before = buf.filled().len();
+        loop {
+            if this.received.take(buf) {
+                return Poll::Ready(Ok(()));
+            }
+            let mut stream = this.stream.borrow_mut();
+            let stream = Pin::new(&mut *stream);
+            if this.received.is_holding() {
+                let mut bytes = [0; HELD];
+                let mut more = ReadBuf::new(&mut bytes);
+                ready!(stream.poll_read(cx, &mut more))?;
+                this.received.add(more.filled(), note);
+                continue;
+            }
+            ready!(stream.poll_read(cx, buf))?;
+            let read = buf.filled().len() - before;
+            this.received.scan(buf, before, note);
+            if read == 0 || buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 
@@ -196,12 +223,14 @@ enum Kind {
 }
 
 impl Kind {
+    const CONTINUATION: u8 = 9;
+
     fn of(number: u8, flags: u8) -> Self {
         match number {
             0 => Self::Data,
             1 => Self::Headers,
             6 if flags & ACK != 0 => Self::Pong,
-            9 => Self::Continuation,
+            Self::CONTINUATION => Self::Continuation,
             _ => Self::Control,
         }
     }
@@ -211,9 +240,34 @@ impl Kind {
     }
 }
 
-/// Finds the frames in one direction.
+/// The header of a frame.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    length: usize,
+    number: u8,
+    kind: Kind,
+    flags: u8,
+    stream: u32,
+}
+
+impl Header {
+    /// The header that `bytes` begin with; `None`: they end before it does.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let [a, b, c, number, flags, d, e, f, g] = *bytes.first_chunk::<FRAME_HEADER>()?;
+        Some(Self {
+            length: u32::from_be_bytes([0, a, b, c]) as usize,
+            number,
+            kind: Kind::of(number, flags),
+            flags,
+            stream: u32::from_be_bytes([d & 0x7f, e, f, g]), // the first bit is reserved
+        })
+    }
+}
+
+/// Finds the frames that are sent.
+#[derive(Default)]
 struct Frames {
-    /// The header of the next frame, as far as it has arrived.
+    /// The header of the next frame, as far as it is known.
     header: [u8; FRAME_HEADER],
     known: usize,
     /// Bytes before that header.
@@ -221,14 +275,6 @@ struct Frames {
 }
 
 impl Frames {
-    fn after(skip: usize) -> Self {
-        Self {
-            header: [0; FRAME_HEADER],
-            known: 0,
-            skip,
-        }
-    }
-
     /// Scans the next bytes, and calls `each` for every frame whose header they complete.
     fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Kind)) {
         loop {
@@ -243,11 +289,12 @@ impl Frames {
             missing[..taken].copy_from_slice(&bytes[..taken]);
             bytes = &bytes[taken..];
             self.known += taken;
-            if self.known == FRAME_HEADER {
-                let [a, b, c, number, flags, ..] = self.header;
-                self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
+            if self.known == FRAME_HEADER
+                && let Some(header) = Header::of(&self.header)
+            {
+                self.skip = header.length;
                 self.known = 0;
-                each(Kind::of(number, flags));
+                each(header.kind);
             }
         }
     }
@@ -278,7 +325,6 @@ mod tests {
         let mut pong = frame(6, 8);
         pong[4] = ACK;
         let bytes = [
-            vec![0xab; PREFACE],
             frame(4, 0),
             frame(1, 300),
             frame(9, 1),
@@ -296,7 +342,7 @@ mod tests {
             Kind::Pong,
         ];
         for size in [1, 2, 8, 9, 10, 33, 34, 500, bytes.len()] {
-            let mut frames = Frames::after(PREFACE);
+            let mut frames = Frames::default();
             let mut found = Vec::new();
             for piece in bytes.chunks(size) {
                 frames.feed(piece, |kind| found.push(kind));

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::closing;
 use super::deadline::Deadline;
-use super::frames::{Allowance, Framed};
+use super::frames::{self, Allowance, Framed};
 use super::limits;
 use super::local::LocalExecutor;
 use super::session::{self, Handler, Session};
@@ -34,8 +34,6 @@ const STREAM_WINDOW: u32 = 65_536;
 const CONNECTION_WINDOW: u32 = 1 << 20;
 /// Buffered response bytes of a stream that its client has not read.
 const SEND_BUFFER: usize = 64 << 10;
-/// Largest accepted frame, bytes: the smallest bound that the protocol allows.
-const FRAME: u32 = 16 << 10;
 /// Streams reset by the client before they were processed; beyond, the connection ends (CVE-2023-44487).
 const PENDING_RESETS: usize = 20;
 /// Streams reset because of errors of the client; beyond, the connection ends (CVE-2025-8671).
@@ -95,7 +93,7 @@ fn builder(session: &Session, streams: &Rc<Streams>) -> Builder<LocalExecutor> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .max_frame_size(FRAME)
+        .max_frame_size(frames::LARGEST)
         .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .max_local_error_reset_streams(LOCAL_RESETS)
