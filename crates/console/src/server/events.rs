@@ -28,6 +28,8 @@ use crate::pages;
 const RETRY: &str = "retry: 2000\n\n";
 /// An event that means nothing.
 const HEARTBEAT: &str = ":\n\n";
+/// Requests that end within this time are sent together: a piece costs more than a request.
+const TOGETHER: Duration = Duration::from_millis(200);
 /// How long requests are collected for a script that asks for them as JSON, and how many.
 const COLLECTED: (Duration, usize) = (Duration::from_secs(1), 200);
 
@@ -197,7 +199,14 @@ async fn send_requests(
             () = sleep_until(end) => return,
             () = sleep(limits.heartbeat) => heartbeat.to_owned(),
             message = reader.next() => match message {
-                Some(message) => write(&message),
+                Some(first) => {
+                    let mut piece = write(&first);
+                    let together = Instant::now() + TOGETHER;
+                    while let Ok(Some(next)) = timeout_at(together, reader.next()).await {
+                        piece += &write(&next);
+                    }
+                    piece
+                }
                 None => return,
             },
         };
