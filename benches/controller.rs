@@ -33,6 +33,8 @@ const NEW_HOSTS: usize = 300;
 const NEW_HOSTS_OF_CHURN: usize = 100;
 /// Endpoint changes per second.
 const CHANGES: usize = 1000;
+/// Between two requests for a host that is not served yet.
+const PAUSE: Duration = Duration::from_micros(250);
 /// The port of the first Gateway; each of the next ones has the next port.
 const FIRST_PORT: u16 = 23_200;
 
@@ -308,6 +310,8 @@ fn new_hosts(
                 404 => {}
                 _ => served.wrong += 1,
             }
+            // A client without pauses would take the core that the controller needs.
+            std::thread::sleep(PAUSE);
             assert!(
                 start.elapsed() < Duration::from_secs(10),
                 "{} is not served",
