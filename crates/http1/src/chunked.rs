@@ -8,18 +8,38 @@ use crate::input::Input;
 
 /// Bound on all that is between the chunks of a body besides sizes, bytes.
 const EXTENSIONS: usize = 16 << 10;
-/// Bound on its trailers, bytes.
-const TRAILERS: usize = 16 << 10;
-/// Bound on their number.
-const FIELDS: usize = 100;
 /// Digits of the largest size.
 const DIGITS: u8 = 16;
 /// What follows the data of the last chunk where there are no trailers.
 const END: &[u8] = b"\r\n0\r\n\r\n";
 
+/// What trailers may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Bytes of all.
+    pub(crate) bytes: usize,
+    /// Their number.
+    pub(crate) fields: usize,
+    /// A line that ends without carriage return is malformed, on which servers disagree (CVE-2025-55315). Otherwise it is a part
+    /// of a field.
+    pub(crate) strict: bool,
+}
+
+/// Those of a response.
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            bytes: 16 << 10,
+            fields: 100,
+            strict: false,
+        }
+    }
+}
+
 /// A body in chunks.
 #[derive(Debug, Default)]
 pub(crate) struct Chunked {
+    bounds: Bounds,
     at: At,
     /// Bytes left of the chunk, or as much of its size as was read.
     size: u64,
@@ -59,6 +79,14 @@ pub(crate) enum Part {
 }
 
 impl Chunked {
+    /// A body of which nothing was read.
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            ..Self::default()
+        }
+    }
+
     /// Whether the whole body was read.
     pub(crate) fn is_end(&self) -> bool {
         self.at == At::End
@@ -142,6 +170,9 @@ impl Chunked {
                 }
                 Ok(At::EndLf)
             }
+            (At::Line | At::Trailer, b'\n') if self.bounds.strict => {
+                Err(Error::InvalidChunks("a line feed without carriage return"))
+            }
             (At::Line | At::Trailer, _) => {
                 self.trailer(byte)?;
                 Ok(match byte {
@@ -151,7 +182,7 @@ impl Chunked {
             }
             (At::TrailerLf, b'\n') => {
                 self.fields += 1;
-                if self.fields > FIELDS {
+                if self.fields > self.bounds.fields {
                     return Err(Error::InvalidChunks("too many trailers"));
                 }
                 self.trailer(byte)?;
@@ -193,7 +224,7 @@ impl Chunked {
 
     fn trailer(&mut self, byte: u8) -> Result<(), Error> {
         self.trailers.push(byte);
-        match self.trailers.len() < TRAILERS {
+        match self.trailers.len() < self.bounds.bytes {
             true => Ok(()),
             false => Err(Error::InvalidChunks("trailers that are too large")),
         }

@@ -12,8 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::Error;
 use crate::chunked::Part;
 use crate::input::Input;
+use crate::left::Left;
 use crate::request::RequestHead;
-use crate::response::{self, Asked, Left, ResponseHead, Step};
+use crate::response::{self, Asked, ResponseHead, Step};
 use crate::sending::Sending;
 
 /// Interim responses and reads of a head before its task gives others a turn, and its own deadline, which an endpoint would
@@ -85,8 +86,8 @@ impl<S, B> Connection<S, B> {
     /// How much is left of the body, if the endpoint announced its length.
     pub fn size_hint(&self) -> SizeHint {
         match &self.reading {
-            Reading::Body(Left::Length(length)) => SizeHint::with_exact(*length),
-            Reading::Body(_) | Reading::Head(..) => SizeHint::new(),
+            Reading::Body(left) => left.size_hint(),
+            Reading::Head(..) => SizeHint::new(),
             Reading::Idle | Reading::Switched | Reading::Lost => SizeHint::with_exact(0),
         }
     }
@@ -140,7 +141,7 @@ where
     /// the response says why.
     ///
     /// # Errors
-    /// Those of the body: [`Error::RequestBody`] and [`Error::ShortBody`]. What is read afterwards fails likewise.
+    /// Those of the body: [`Error::SentBody`] and [`Error::ShortBody`]. What is read afterwards fails likewise.
     pub fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         match ready!(self.sending.poll(&mut self.io, cx)) {
             Ok(()) => Poll::Ready(Ok(())),
@@ -243,40 +244,16 @@ where
 
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Part, Error>> {
         if self.failed {
-            return Poll::Ready(Err(Error::RequestBody));
+            return Poll::Ready(Err(Error::SentBody));
         }
-        loop {
-            let Reading::Body(left) = &mut self.reading else {
-                return Poll::Ready(Ok(Part::End));
-            };
-            let part = match left {
-                Left::Chunked(chunked) => chunked.next(&mut self.input)?,
-                _ if self.input.is_empty() => Part::More,
-                Left::Length(left) => {
-                    let data = self.input.take(*left);
-                    *left -= data.len() as u64;
-                    Part::Data(data)
-                }
-                Left::Close => Part::Data(self.input.take(u64::MAX)),
-            };
-            let (is_end, closes) = match left {
-                Left::Chunked(chunked) => (chunked.is_end(), false),
-                Left::Length(left) => (*left == 0, false),
-                Left::Close => (false, true),
-            };
-            if is_end {
-                self.reading = Reading::Idle;
-            }
-            if !matches!(part, Part::More) {
-                return Poll::Ready(Ok(part));
-            }
-            match ready!(self.input.poll_read(&mut self.io, cx)) {
-                Ok(1..) => {}
-                Ok(0) if closes => self.reading = Reading::Idle,
-                Ok(0) => return Poll::Ready(Err(Error::Truncated)),
-                Err(error) => return Poll::Ready(Err(Error::Io(error))),
-            }
+        let Reading::Body(left) = &mut self.reading else {
+            return Poll::Ready(Ok(Part::End));
+        };
+        let part = ready!(left.poll_next(&mut self.input, &mut self.io, cx))?;
+        if left.is_end() || matches!(part, Part::End) {
+            self.reading = Reading::Idle;
         }
+        Poll::Ready(Ok(part))
     }
 
     fn lose(&mut self) {

@@ -1,8 +1,8 @@
-//! Why there is no response, or not all of it.
+//! Why there is no message, or not all of it.
 
 use std::io;
 
-/// Why a connection has no response to a request, or not all of it. It cannot be used any more.
+/// Why a connection has not read a message, or not all of it, or has not sent one. It cannot be used any more.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Reading or writing failed.
@@ -25,11 +25,11 @@ pub enum Error {
     /// The chunks of a body are malformed, or what is between them is too large.
     #[error("invalid chunks: {0}")]
     InvalidChunks(&'static str),
-    /// The body of the request failed: its source knows why. What was sent of it is no whole request.
-    #[error("the body of the request failed")]
-    RequestBody,
-    /// The body of the request ended before the length that its head announces.
-    #[error("the body of the request is shorter than its Content-Length")]
+    /// The body of the message that is sent failed: its source knows why. What was sent of it is no whole message.
+    #[error("the body of the message failed")]
+    SentBody,
+    /// It ended before the length that its head announces.
+    #[error("the body of the message is shorter than its Content-Length")]
     ShortBody,
     /// HTTP/1.0 has no way to frame a body of unknown length.
     #[error("a body of unknown length in a request of HTTP/1.0")]

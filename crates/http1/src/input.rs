@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::pin;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 /// Bytes of the first read, and of each until one fills its room.
 const FIRST: usize = 8 << 10;
@@ -50,8 +51,16 @@ impl Input {
         self.bytes.split_to(length).freeze()
     }
 
+    /// The next `length` bytes, and their memory if nothing follows them.
+    pub(crate) fn take_head(&mut self, length: usize) -> Bytes {
+        match length >= self.bytes.len() {
+            true => std::mem::take(&mut self.bytes).freeze(),
+            false => self.bytes.split_to(length).freeze(),
+        }
+    }
+
     /// Reads once. Returns the number of bytes; 0 at the end of the stream.
-    pub(crate) fn poll_read<S: AsyncRead + Unpin>(
+    pub(crate) fn poll_read<S: AsyncRead + Unpin + ?Sized>(
         &mut self,
         io: &mut S,
         cx: &mut Context<'_>,
@@ -66,6 +75,19 @@ impl Input {
             self.next = self.next.saturating_mul(2).min(self.most);
         }
         Poll::Ready(Ok(length))
+    }
+
+    /// The same, without memory before there are bytes, for a connection that may be idle for long.
+    pub(crate) fn poll_read_lean<S: AsyncRead + Unpin + ?Sized>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut room = [const { MaybeUninit::uninit() }; FIRST];
+        let mut read = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(io).poll_read(cx, &mut read))?;
+        self.bytes.extend_from_slice(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
     }
 
     /// Gives up the memory. What is left in it is lost.

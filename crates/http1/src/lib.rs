@@ -1,8 +1,8 @@
-//! HTTP/1.1 towards an endpoint: one connection, one request at a time.
+//! HTTP/1.1 towards an endpoint, and in [`server`] towards a client: one connection, one request at a time, and no HTTP/2.
 //!
 //! A [`Connection`] has no task, no channel and no clock. The task of the request polls it: it writes the head and the body of
 //! the request, reads those of the response, and says whether it can serve another request. Deadlines, pools and retries are
-//! for its user. It knows no HTTP/2, and no side of a server.
+//! for its user.
 //!
 //! It reads as strictly as hyper, and in these cases more strictly (`tests/differential.rs` compares both):
 //!
@@ -17,10 +17,12 @@ mod chunked;
 mod connection;
 mod error;
 mod input;
+mod left;
 mod output;
 mod request;
 mod response;
 mod sending;
+pub mod server;
 
 pub use connection::Connection;
 pub use error::Error;

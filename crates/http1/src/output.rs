@@ -12,14 +12,16 @@ use tokio::io::AsyncWrite;
 const KEPT: usize = 2 << 10;
 /// Longer pieces of a body are not copied, bytes.
 const COPIED: usize = 2 << 10;
-/// With so much to write, in bytes of all and of the buffer, and in pieces, a further piece would only wait.
+/// With so much to write, in bytes of a request and of the buffer, and in pieces, a further piece would only wait.
 const FULL: usize = 64 << 10;
 const FULL_BUFFER: usize = 16 << 10;
 const PIECES: usize = 16;
 
 /// A buffer, and pieces between its bytes that are not copied.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Output {
+    /// With so many bytes to write a further piece would only wait.
+    full: usize,
     buffer: Vec<u8>,
     /// How much of the buffer was written.
     written: usize,
@@ -31,7 +33,25 @@ pub(crate) struct Output {
     unflushed: bool,
 }
 
+impl Default for Output {
+    fn default() -> Self {
+        Self::new(FULL)
+    }
+}
+
 impl Output {
+    /// Nothing is to be written. With `full` bytes a further piece would only wait.
+    pub(crate) fn new(full: usize) -> Self {
+        Self {
+            full,
+            buffer: Vec::new(),
+            written: 0,
+            pieces: VecDeque::new(),
+            queued: 0,
+            unflushed: false,
+        }
+    }
+
     /// Where to append.
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
@@ -50,7 +70,7 @@ impl Output {
 
     /// Whether a further piece would only wait.
     pub(crate) fn is_full(&self) -> bool {
-        self.left() >= FULL || self.buffer.len() >= FULL_BUFFER || self.pieces.len() >= PIECES
+        self.left() >= self.full || self.buffer.len() >= FULL_BUFFER || self.pieces.len() >= PIECES
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -134,7 +154,7 @@ impl Output {
 
     /// Forgets what was not written.
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.full);
     }
 
     /// Gives up memory.

@@ -30,6 +30,8 @@ pub(crate) enum Framing {
     /// Bytes that are left.
     Length(u64),
     Chunked(Trailers),
+    /// Up to the end of the stream; only that of a response.
+    Close,
 }
 
 /// Names of `Trailer`, which alone may be trailers.
@@ -73,11 +75,8 @@ impl RequestHead<'_> {
         if !framed {
             match framing {
                 Framing::Chunked(_) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-                Framing::Length(length) => {
-                    out.extend_from_slice(b"Content-Length: ");
-                    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-                    out.extend_from_slice(b"\r\n");
-                }
+                Framing::Length(length) => write_length(length, out),
+                Framing::Close => {}
             }
         }
         out.extend_from_slice(b"\r\n");
@@ -92,16 +91,8 @@ impl RequestHead<'_> {
         match announced.or(length) {
             Some(length) if !chunked => Ok(Framing::Length(length)),
             _ if is_old => Err(Error::NoFraming),
-            _ => Ok(Framing::Chunked(self.trailers())),
+            _ => Ok(Framing::Chunked(trailer_names(self.headers))),
         }
-    }
-
-    fn trailers(&self) -> Trailers {
-        let lines = self.headers.get_all(TRAILER).iter();
-        let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-        names
-            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-            .collect()
     }
 
     fn write_target(&self, out: &mut Vec<u8>) {
@@ -118,11 +109,32 @@ impl RequestHead<'_> {
     }
 }
 
+/// The names in `Trailer`.
+pub(crate) fn trailer_names(headers: &HeaderMap) -> Trailers {
+    let lines = headers.get_all(TRAILER).iter();
+    let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    names
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect()
+}
+
 /// Appends a field, its name in title case.
 pub(crate) fn write_field(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
+    write_name(name, out);
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the name of a field in title case, and what separates it from the value.
+pub(crate) fn write_name(name: &HeaderName, out: &mut Vec<u8>) {
     title_case(name.as_str().as_bytes(), out);
     out.extend_from_slice(b": ");
-    out.extend_from_slice(value.as_bytes());
+}
+
+/// Appends `Content-Length`.
+pub(crate) fn write_length(length: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Content-Length: ");
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 

@@ -10,6 +10,7 @@ use memchr::memchr;
 
 use crate::Error;
 use crate::chunked::Chunked;
+use crate::left::Left;
 
 /// The head of a response that is not an interim one.
 #[derive(Debug)]
@@ -47,16 +48,6 @@ impl Asked {
             _ => Self::Other,
         }
     }
-}
-
-/// A body that is left to read.
-#[derive(Debug)]
-pub(crate) enum Left {
-    /// Bytes.
-    Length(u64),
-    Chunked(Chunked),
-    /// Up to the end of the stream.
-    Close,
 }
 
 /// A head, and what follows it.

@@ -1,4 +1,4 @@
-//! The request on its way to the endpoint.
+//! A request on its way to the endpoint, or a response on its way to the client.
 
 use std::io::Write;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use crate::Error;
 use crate::output::Output;
 use crate::request::{Framing, RequestHead, write_field};
 
-/// A request of which something may be left to send.
+/// A message of which something may be left to send.
 #[derive(Debug)]
 pub(crate) struct Sending<B> {
     output: Output,
@@ -37,6 +37,24 @@ impl<B> Default for Sending<B> {
 }
 
 impl<B> Sending<B> {
+    /// Nothing is sent. Once about so many bytes wait to be written, the body waits, too.
+    pub(crate) fn new(buffer: usize) -> Self {
+        Self {
+            output: Output::new(buffer),
+            ..Self::default()
+        }
+    }
+
+    /// Where the head of a message is written, when the former one is done.
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        self.output.buffer()
+    }
+
+    /// Sends no more of the body.
+    pub(crate) fn cut(&mut self) {
+        self.body = None;
+    }
+
     /// Whether all is sent, or given up.
     pub(crate) fn is_done(&self) -> bool {
         self.body.is_none() && self.output.is_empty()
@@ -55,16 +73,22 @@ impl<B> Sending<B> {
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
+    /// Sends `body` after the head that was written.
+    pub(crate) fn begin(&mut self, framing: Framing, body: Option<B>) {
+        self.body = body.filter(|_| framing != Framing::Length(0));
+        self.framing = framing;
+    }
+
     /// Begins a request. The former one must be done.
     pub(crate) fn start(&mut self, head: &RequestHead<'_>, body: B) -> Result<(), Error> {
         let length = body.size_hint().exact();
         let body = Some(body).filter(|body| !body.is_end_stream());
-        self.framing = head.write((body.is_some(), length), self.output.buffer())?;
-        self.body = body.filter(|_| self.framing != Framing::Length(0));
+        let framing = head.write((body.is_some(), length), self.output.buffer())?;
+        self.begin(framing, body);
         Ok(())
     }
 
-    /// Sends the rest of the request as far as there is some, and the endpoint takes it.
+    /// Sends the rest of the message as far as there is some, and its receiver takes it.
     pub(crate) fn poll<S: AsyncWrite + Unpin>(
         &mut self,
         io: &mut S,
@@ -90,7 +114,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
                 break;
             }
             let frame = ready!(Pin::new(&mut *body).poll_frame(cx)).transpose();
-            let frame = frame.map_err(|_| Error::RequestBody)?;
+            let frame = frame.map_err(|_| Error::SentBody)?;
             let is_last = frame.is_none() || body.is_end_stream();
             self.frame(frame, is_last)?;
         }
@@ -138,6 +162,12 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
                     self.body = None;
                 }
             }
+            Framing::Close => {
+                self.output.push(data, b"");
+                if is_last {
+                    self.body = None;
+                }
+            }
         }
         Ok(())
     }
@@ -146,8 +176,8 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         self.body = None;
         let Framing::Chunked(announced) = &self.framing else {
             return match self.framing {
-                Framing::Length(0) => Ok(()),
-                _ => Err(Error::ShortBody),
+                Framing::Length(1..) => Err(Error::ShortBody),
+                _ => Ok(()),
             };
         };
         let out = self.output.buffer();

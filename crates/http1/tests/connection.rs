@@ -102,10 +102,10 @@ fn the_body_of_a_response_ends_with_that_of_the_request() {
     let failed = Fed(Some(None));
     let sends = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
     let (mut connection, head) = posted(sends, Script::default(), failed);
-    assert!(matches!(head, Some(Err(Error::RequestBody))));
+    assert!(matches!(head, Some(Err(Error::SentBody))));
     assert!(matches!(
         frame(&mut connection),
-        Some(Some(Err(Error::RequestBody)))
+        Some(Some(Err(Error::SentBody)))
     ));
 }
 

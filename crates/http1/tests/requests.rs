@@ -4,56 +4,14 @@
 
 mod support;
 
-use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use headgate_http1::{Connection, RequestHead};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
-use http_body::{Body, Frame, SizeHint};
 use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
-use support::Script;
-
-/// Pieces of data, then trailers.
-#[derive(Clone, Debug, Default)]
-struct Pieces {
-    data: Vec<Bytes>,
-    trailers: Option<HeaderMap>,
-    /// Its length is known before.
-    known: bool,
-}
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(match self.data.is_empty() {
-            false => Some(Ok(Frame::data(self.data.remove(0)))),
-            true => self
-                .trailers
-                .take()
-                .map(|trailers| Ok(Frame::trailers(trailers))),
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.data.is_empty() && self.trailers.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self.known {
-            true => SizeHint::with_exact(self.data.iter().map(|data| data.len() as u64).sum()),
-            false => SizeHint::new(),
-        }
-    }
-}
+use support::{Pieces, Script};
 
 #[derive(Clone, Debug)]
 struct Sent {

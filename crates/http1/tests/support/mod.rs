@@ -1,20 +1,70 @@
-//! A stream that plays an endpoint.
+//! A stream that plays the other side, a body, and an oracle.
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub(crate) mod requests;
+pub(crate) mod scanner;
+
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Pieces of data, then trailers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pieces {
+    pub(crate) data: Vec<Bytes>,
+    pub(crate) trailers: Option<HeaderMap>,
+    /// Its length is known before.
+    pub(crate) known: bool,
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(match self.data.is_empty() {
+            false => Some(Ok(Frame::data(self.data.remove(0)))),
+            true => self
+                .trailers
+                .take()
+                .map(|trailers| Ok(Frame::trailers(trailers))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.data.is_empty() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.known {
+            true => SizeHint::with_exact(self.data.iter().map(|data| data.len() as u64).sum()),
+            false => SizeHint::new(),
+        }
+    }
+}
 
 /// Sends bytes in pieces as soon as something was written to it, and keeps what was written.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     pub(crate) sends: Vec<u8>,
     pub(crate) sent: usize,
+    /// It does not wait until something was written to it.
+    pub(crate) speaks_first: bool,
     /// Bytes of a piece; 0: all.
     pub(crate) piece: usize,
+    /// Between pieces it is not ready for once.
+    pub(crate) pauses: bool,
+    pub(crate) paused: bool,
     /// After the last byte, it begins again.
     pub(crate) repeats: bool,
     /// After the last byte, the stream ends.
@@ -34,7 +84,12 @@ impl AsyncRead for Script {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.reader = Some(cx.waker().clone());
-        if self.written.lock().unwrap().is_empty() {
+        if !self.speaks_first && self.written.lock().unwrap().is_empty() {
+            return Poll::Pending;
+        }
+        self.paused = self.pauses && !self.paused;
+        if self.paused {
+            cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         if self.repeats && self.sent == self.sends.len() {
