@@ -26,6 +26,7 @@ mod geo;
 mod grpc;
 mod handover;
 mod health_checks;
+mod incoming;
 mod keyed_hash;
 mod limit;
 mod listen;

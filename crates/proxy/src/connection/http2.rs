@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::server::conn::http2::{Builder, Connection};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,6 +23,7 @@ use super::session::{self, Handler, Session};
 use super::streams::{Stream, Streams};
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
+use crate::incoming::Incoming;
 use crate::limit::Limit;
 use crate::respond::Unanswered;
 use crate::telemetry::ConnectionState;
@@ -106,7 +106,7 @@ fn respond<H: Handler>(
     session: &Rc<Session>,
     streams: &Rc<Streams>,
     handler: H,
-    request: Request<Incoming>,
+    request: Request<hyper::body::Incoming>,
 ) -> impl Future<Output = Result<Response<Tracked<Tracker>>, Unanswered>> + use<H> {
     let fault = limits::fault(&request, &session.settings.client);
     session.gauge.enter(ConnectionState::Writing);
@@ -114,6 +114,7 @@ fn respond<H: Handler>(
         stream: streams.open(),
         session: session.clone(),
     };
+    let request = request.map(Incoming::from);
     session::respond(session.clone(), handler, (request, fault), tracker)
 }
 
@@ -181,7 +182,11 @@ impl<'s> Watch<'s> {
     ) -> Poll<Option<Limit>>
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin,
-        S: Service<Request<Incoming>, Response = Response<Tracked<Tracker>>, Error = Unanswered>,
+        S: Service<
+                Request<hyper::body::Incoming>,
+                Response = Response<Tracked<Tracker>>,
+                Error = Unanswered,
+            >,
         S::Future: 'static,
     {
         if !self.registered {

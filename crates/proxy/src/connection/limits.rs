@@ -1,10 +1,10 @@
-//! Bounds on the head of an HTTP/2 request. The scanner enforces those of HTTP/1, in bytes as received.
+//! Bounds on the head of an HTTP/2 request. Those of HTTP/1 are enforced where it is read, in bytes as received.
 
 use headgate_table::ClientLimits;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request};
 
-use super::scan::Fault;
+use super::fault::Fault;
 
 /// The fault of a head. The library bounds its total already, counted as in RFC 9113 section 6.5.2.
 pub(super) fn fault<B>(request: &Request<B>, limits: &ClientLimits) -> Option<Fault> {

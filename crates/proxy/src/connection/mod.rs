@@ -6,6 +6,7 @@
 mod activity;
 mod closing;
 mod deadline;
+mod fault;
 mod frames;
 mod http1;
 mod http2;
@@ -14,7 +15,6 @@ mod limits;
 mod local;
 mod opening;
 mod openings;
-mod scan;
 mod session;
 mod streams;
 mod tracked;
@@ -83,7 +83,7 @@ pub(crate) struct Accepted<S> {
 /// drain waits for it.
 pub(crate) fn spawn<S, H>(context: Rc<WorkerContext<H>>, accepted: Accepted<S>)
 where
-    S: AsyncRead + AsyncWrite + IntoTcp + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + IntoTcp + Unpin + 'static,
     H: Handler,
 {
     let worker = context.worker.clone();
@@ -212,7 +212,7 @@ impl<H: Handler> Start<H> {
 
     async fn open_plain<S>(mut self, mut opening: Opening<S>) -> Opened
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         self.read_proxy_header(&mut opening).await?;
         self.admit(self.client())?;
@@ -236,7 +236,7 @@ impl<H: Handler> Start<H> {
 
     async fn open_tls<S>(mut self, mut opening: Opening<S>) -> Opened
     where
-        S: AsyncRead + AsyncWrite + IntoTcp + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + IntoTcp + Unpin + 'static,
     {
         self.read_proxy_header(&mut opening).await?;
         self.admit(self.client())?;
@@ -386,7 +386,7 @@ impl<H: Handler> Start<H> {
         find(&table.listener(self.listener.address)?.socket)
     }
 
-    fn session(self, activity: Arc<Activity>, tls: Option<TlsFacts>) -> Session {
+    fn session(self, activity: Rc<Activity>, tls: Option<TlsFacts>) -> Session {
         let downstream = Downstream {
             worker: self.context.worker.clone(),
             tcp_peer: self.peer,

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -126,8 +126,8 @@ impl<S: AsyncRead + Unpin> Opening<S> {
     }
 
     /// The stream, which returns the bytes that were read once more.
-    pub(super) fn transport(self) -> (Transport<S>, Arc<Activity>) {
-        let activity = Arc::new(Activity::new());
+    pub(super) fn transport(self) -> (Transport<S>, Rc<Activity>) {
+        let activity = Rc::new(Activity::new());
         (
             Transport::new(self.stream, self.read.freeze(), activity.clone()),
             activity,

@@ -10,16 +10,16 @@ use futures_util::FutureExt;
 use headgate_table::Settings;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::activity::Activity;
-use super::scan::Fault;
+use super::fault::Fault;
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
 use crate::buffers::{ConnectionBuffers, Gate};
 use crate::downstream::Downstream;
 use crate::drain::Registration;
+use crate::incoming::Incoming;
 use crate::limit::Limit;
 use crate::process::Permit;
 use crate::respond::Unanswered;
@@ -37,7 +37,7 @@ pub(super) struct Session {
     /// Settings when it was accepted. Requests read newer ones; the connection keeps its bounds.
     pub(super) settings: Arc<Settings>,
     /// Shared with the stream.
-    pub(super) activity: Arc<Activity>,
+    pub(super) activity: Rc<Activity>,
     /// What is held of its responses.
     pub(super) buffers: Arc<ConnectionBuffers>,
     /// Registers it among the worker's connections.
@@ -142,7 +142,7 @@ pub(super) async fn respond<H: Handler, T: Track>(
     let (mut response, broken) = match fault {
         Some(fault) => (session.refusal(fault), true),
         None => {
-            // Boxed: hyper moves the future of a service several times, and keeps its room while a connection is idle.
+            // Boxed: hyper moves the future of a service several times, and an idle connection would keep its room.
             let handled = boxed(|| handler.handle(downstream, request));
             let handled = AssertUnwindSafe(handled).catch_unwind().await;
             let broken = handled.is_err();

@@ -12,11 +12,11 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 
 use super::exchange::Exchange;
 use super::field_changes::FieldChanges;
 use super::{hop_by_hop, spoofable_headers, upstream_head};
+use crate::incoming::Incoming;
 use crate::request::Context;
 use crate::respond::LocalResponse;
 use crate::trace::RequestSpan;

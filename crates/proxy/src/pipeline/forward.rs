@@ -6,19 +6,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use headgate_http1::server::Upgrade;
 use headgate_table::{Forwarding, ResponseRate, Script, Settings, Template, Upstream};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
 use super::exchange::Served;
 use super::session::Issued;
 use super::{fastcgi, session};
 use crate::body::Body;
+use crate::incoming::Incoming;
 use crate::mirror::{self, MirrorCopy};
 use crate::record::Record;
 use crate::request::Context;
@@ -39,7 +39,7 @@ pub(super) struct Forward<'f> {
     pub(super) head: Parts,
     pub(super) body: Received,
     /// The client's side of an upgrade that the head requests.
-    pub(super) upgrade: Option<OnUpgrade>,
+    pub(super) upgrade: Option<Upgrade>,
     /// Path and query for an upstream of FastCGI.
     pub(super) fastcgi: Option<Box<fastcgi::Script>>,
     /// Copies for mirrors.
@@ -197,11 +197,6 @@ fn rate(forwarding: &Forwarding, response: &Response<UpstreamBody>) -> Option<Re
             after: forwarding.response_rate.map_or(0, |rate| rate.after),
         }),
     }
-}
-
-/// The client's side of an upgrade, if the client requests one.
-pub(super) fn upgrade_of(head: &mut Parts) -> Option<OnUpgrade> {
-    head.extensions.remove()
 }
 
 /// The upstream request in origin form, without the extensions of the client's connection.

@@ -52,7 +52,6 @@ use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body as HttpBody;
-use hyper::body::Incoming;
 use tokio::time::timeout_at;
 
 use self::destination::{Chosen, Destination, Role};
@@ -65,6 +64,7 @@ use self::upstream_head::Extra;
 use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::grpc;
+use crate::incoming::Incoming;
 use crate::request::{
     ConditionView, ConnectionInfo, Context, Malformed, Parsed, RequestTarget, path,
 };
@@ -287,8 +287,8 @@ impl<'t> Admitted<'_, 't> {
             exchange,
             route,
             mut context,
-            mut head,
-            body,
+            head,
+            mut body,
             chosen,
             rewritten,
         } = self;
@@ -316,7 +316,7 @@ impl<'t> Admitted<'_, 't> {
         let is_fastcgi = context.protocol() == BackendProtocol::FastCgi;
         let fastcgi =
             is_fastcgi.then(|| Box::new(fastcgi::Script::of(&context, rewritten.target.as_ref())));
-        let upgrade = forward::upgrade_of(&mut head).filter(|_| fields.upgrade);
+        let upgrade = body.take_upgrade().filter(|_| fields.upgrade);
         let forward = Forward {
             upstreams: &exchange.downstream.worker.upstreams,
             context: &context,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use headgate_table::{Authorization, Credentials, ExternalAuth, Host};
-use hyper::body::Incoming;
 
 use super::destination::Destination;
 use super::scripted::Rewrites;
 use super::{Routed, authorization, credentials, external_auth};
+use crate::incoming::Incoming;
 use crate::respond::LocalResponse;
 
 /// Sees the results of the steps of a request. They are passed on.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body as HttpBody;
-use hyper::body::Incoming;
 
 use super::request_body::{BodyRules, ClientBody, RequestBodyError};
 use super::request_buffers::{Chunks, Held, RequestBuffers, Share, WHOLE};
 use super::spool::{Disk, PIECE, Spool};
+use crate::incoming::Incoming;
 
 /// Where bodies are kept.
 pub(super) struct Places {

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http_body::Body as HttpBody;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::Upstreams;
@@ -17,6 +16,7 @@ use super::request_body::{
 };
 use super::request_buffers::Held;
 use super::spool::{PIECE, Spool};
+use crate::incoming::Incoming;
 
 /// The body of a request to an upstream: the client's, or one of the process itself.
 pub(crate) struct Payload(Kind);

@@ -1,7 +1,6 @@
 //! Request bodies while they are sent.
 
 use std::cell::Cell;
-use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
 use std::num::NonZeroU32;
@@ -12,7 +11,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -20,6 +18,7 @@ use super::request_buffers::Held;
 use super::spool::Spool;
 use super::timer::LazyTimer;
 use super::trailers;
+use crate::incoming::{Broken, Incoming};
 
 /// Why a request body could not be read to its end. All but the last two are faults of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +44,15 @@ pub(crate) enum RequestBodyError {
     /// A part in a temporary file could not be read back.
     #[error("cannot read the buffered request body")]
     Spool,
+}
+
+impl From<Broken> for RequestBodyError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Malformed => Self::Malformed,
+            Broken::Gone => Self::Gone,
+        }
+    }
 }
 
 /// Time after which the average rate of a body counts: less says little about a client.
@@ -112,7 +120,10 @@ impl<B: HttpBody> ClientBody<B> {
     }
 }
 
-impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for ClientBody<B> {
+impl<B> HttpBody for ClientBody<B>
+where
+    B: HttpBody<Data = Bytes, Error: Into<RequestBodyError>> + Unpin,
+{
     type Data = Bytes;
     type Error = RequestBodyError;
 
@@ -128,7 +139,7 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for Clien
         this.timer.rest();
         Poll::Ready(match frame {
             None => None,
-            Some(Err(error)) => Some(Err(fault(&error))),
+            Some(Err(error)) => Some(Err(error.into())),
             Some(Ok(frame)) => Some(this.counted(frame)),
         })
     }
@@ -140,24 +151,6 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for Clien
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
     }
-}
-
-/// Distinguishes broken framing (bad chunks) from a closed connection. For the former, hyper has `InvalidInput` or
-/// `InvalidData` somewhere in the chain of causes.
-fn fault(error: &hyper::Error) -> RequestBodyError {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>()
-            && matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-            )
-        {
-            return RequestBodyError::Malformed;
-        }
-        cause = error.source();
-    }
-    RequestBodyError::Gone
 }
 
 /// A request body as a connection sends it.

@@ -2,13 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use headgate_http1::server::{Connection, Limits, Next, Reply, Upgrade};
 use headgate_table::{
     BackendProtocol, Balance, Certificate, Endpoints, Forwarding, Publisher, RoutingTable,
     Settings, Slot, Template, Upstream, UpstreamKey, publisher,
@@ -17,8 +19,7 @@ use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
+use hyper::ext::ReasonPhrase;
 use hyper_util::rt::TokioIo;
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -30,6 +31,10 @@ use super::{
     Payload, RequestBuffers, SelectionInput, Tunnel, UpstreamBody, Upstreams,
 };
 use crate::current::CurrentTable;
+use crate::incoming::Incoming;
+
+/// Of the endpoint, or a page that tells why there is none.
+type ResponseBody = Either<UpstreamBody, Full<Bytes>>;
 
 /// Forwarding with short bounds and the defaults of ingress-nginx otherwise.
 pub(super) fn forwarding() -> Forwarding {
@@ -185,21 +190,48 @@ impl World {
     /// A client's HTTP/1 connection.
     pub(super) fn connect(self: &Rc<Self>) -> DuplexStream {
         let (client, server) = tokio::io::duplex(16 << 10);
-        let world = self.clone();
-        let service = hyper::service::service_fn(move |request| world.clone().serve(request));
-        let connection = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(server), service);
-        spawn_local(async move {
-            let _ = connection.with_upgrades().await;
-        });
+        let limits = Limits {
+            request_line: 8 << 10,
+            field: 8 << 10,
+            head: 32 << 10,
+            fields: 100,
+            buffer: 32 << 10,
+        };
+        let connection = Connection::new(Box::new(server), limits, true);
+        spawn_local(self.clone().serve_http1(connection));
         client
+    }
+
+    async fn serve_http1(self: Rc<Self>, mut connection: Connection<ResponseBody>) {
+        while let Ok(Some((request, None))) = poll_fn(|cx| connection.poll_head(cx)).await {
+            let mut response = pin!(self.clone().serve(request.map(Incoming::from)));
+            let response = poll_fn(|cx| connection.poll_served(response.as_mut(), cx));
+            let Some(Ok(response)) = response.await else {
+                return;
+            };
+            let (head, body) = response.into_parts();
+            let reason = head.extensions.get::<ReasonPhrase>();
+            let reply = Reply {
+                status: head.status,
+                reason: reason.map(ReasonPhrase::as_bytes),
+                headers: &head.headers,
+            };
+            connection.respond(&reply, body).unwrap();
+            match poll_fn(|cx| connection.poll_sent(cx)).await {
+                Ok(Next::Request) => {}
+                Ok(Next::Switch) => return connection.switch(),
+                Ok(Next::Close) | Err(_) => return,
+            }
+        }
     }
 
     /// A client's HTTP/2 connection.
     pub(super) fn connect_http2(self: &Rc<Self>) -> DuplexStream {
         let (client, server) = tokio::io::duplex(16 << 10);
         let world = self.clone();
-        let service = hyper::service::service_fn(move |request| world.clone().serve(request));
+        let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+            world.clone().serve(request.map(Incoming::from))
+        });
         spawn_local(async move {
             let _ = hyper::server::conn::http2::Builder::new(Local)
                 .serve_connection(TokioIo::new(server), service)
@@ -231,11 +263,8 @@ impl World {
     async fn serve(
         self: Rc<Self>,
         mut request: Request<Incoming>,
-    ) -> Result<Response<Either<UpstreamBody, Full<Bytes>>>, std::convert::Infallible> {
-        let upgrade = request
-            .headers()
-            .contains_key("upgrade")
-            .then(|| hyper::upgrade::on(&mut request));
+    ) -> Result<Response<ResponseBody>, std::convert::Infallible> {
+        let upgrade = request.body_mut().take_upgrade();
         let (mut head, body) = request.into_parts();
         if upgrade.is_none() {
             head.headers.remove("connection");
@@ -267,7 +296,7 @@ impl World {
         &self,
         head: Parts,
         body: Incoming,
-        upgrade: Option<OnUpgrade>,
+        upgrade: Option<Upgrade>,
         attempts: &mut Attempts,
     ) -> Result<Response<UpstreamBody>, CallError> {
         let input = self.request.borrow().clone();

@@ -9,9 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use headgate_http1::server::Upgrade;
 use http::Response;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
@@ -27,7 +26,7 @@ const READ: usize = 8 << 10;
 /// The upgraded connections of a client and of the endpoint that agreed to the upgrade.
 pub(crate) struct Tunnel {
     /// Ready once the 101 is sent.
-    client: OnUpgrade,
+    client: Upgrade,
     endpoint: Option<Switched>,
     idle: Duration,
     /// Start of the attempt.
@@ -39,7 +38,7 @@ impl Tunnel {
     /// Between `client` and the endpoint of the last of `attempts`, which sent the 101 `response`. It ends when both sides
     /// have sent nothing for `idle`.
     pub(crate) fn new(
-        client: OnUpgrade,
+        client: Upgrade,
         response: &mut Response<UpstreamBody>,
         attempts: &Attempts,
         idle: Duration,
@@ -72,12 +71,12 @@ impl Tunnel {
             _counted: counted,
         };
         tokio::task::spawn_local(async move {
-            let (Ok(client), Some(endpoint)) = (client.await, endpoint) else {
+            let (Some(client), Some(endpoint)) = (client.await, endpoint) else {
                 return;
             };
             let mut endpoint = endpoint.connection;
             endpoint.sent().await;
-            relay(TokioIo::new(client), endpoint, idle, &guard.progress.bytes).await;
+            relay(client, endpoint, idle, &guard.progress.bytes).await;
         });
     }
 }

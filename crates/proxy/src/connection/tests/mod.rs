@@ -24,8 +24,6 @@ use headgate_table::{
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use rcgen::{CertifiedKey as Generated, generate_simple_self_signed};
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -39,6 +37,7 @@ use crate::config::{AccessLog, Config, MetricLabels};
 use crate::downstream::Downstream;
 use crate::drain::Connections;
 use crate::handover::{self, Inbox};
+use crate::incoming::Incoming;
 use crate::open_listener::OpenListener;
 use crate::sockets::Sockets;
 use crate::telemetry::Telemetry;
@@ -106,9 +105,9 @@ fn with_status(status: StatusCode) -> Response<Body> {
 
 /// Agrees to an upgrade and echoes what comes through it.
 fn upgrade(mut request: Request<Incoming>) -> Response<Body> {
-    let upgraded = hyper::upgrade::on(&mut request);
+    let upgrade = request.body_mut().take_upgrade().unwrap();
     spawn_local(async move {
-        let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded.await.unwrap()));
+        let (mut read, mut write) = tokio::io::split(upgrade.await.unwrap());
         tokio::io::copy(&mut read, &mut write).await.unwrap();
     });
     let mut response = with_status(StatusCode::SWITCHING_PROTOCOLS);

@@ -240,7 +240,7 @@ async fn a_session_begins_only_for_a_caller_that_has_a_path_for_its_cookie() {
         let outcome = process.call(Payload::empty(), CallOptions::default()).await;
         assert_eq!(outcome.map(|(.., began)| began), Ok(false));
         let forwarded = process.world.get().await;
-        assert!(forwarded.contains("set-cookie: INGRESSCOOKIE="));
+        assert!(forwarded.contains("Set-Cookie: INGRESSCOOKIE="));
     })
     .await;
 }

@@ -32,7 +32,7 @@ fn sticky(mode: AffinityMode, change_on_failure: bool) -> Affinity {
 fn cookie_of(response: &str) -> Option<String> {
     let line = response
         .lines()
-        .find_map(|line| line.strip_prefix("set-cookie: INGRESSCOOKIE="))?;
+        .find_map(|line| line.strip_prefix("Set-Cookie: INGRESSCOOKIE="))?;
     Some(line.split(';').next()?.to_owned())
 }
 

@@ -132,7 +132,7 @@ async fn a_session_at_an_endpoint_that_refused_moves_only_where_it_may() {
             world.request.borrow_mut().cookie = Some(("C".into(), format!("{key}|x")));
             let response = world.get().await;
             if moves {
-                assert!(response.contains("set-cookie: C="), "{response}");
+                assert!(response.contains("Set-Cookie: C="), "{response}");
                 assert_eq!(world.statuses(), [200]);
             } else {
                 assert_eq!(world.statuses(), [502, 502, 502]);

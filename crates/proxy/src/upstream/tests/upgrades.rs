@@ -41,7 +41,7 @@ async fn bytes_flow_both_ways_and_either_side_may_stop_first() {
         client.write_all(UPGRADE).await.unwrap();
         let head = head(&mut client).await;
         assert!(
-            head.starts_with("HTTP/1.1 101") && head.contains("x-a: b"),
+            head.starts_with("HTTP/1.1 101") && head.contains("X-A: b"),
             "{head}"
         );
         let mut hello = [0; 5];
