@@ -3,7 +3,7 @@
 //! A [`Connection`] has no task, no channel and no clock: the task of the connection polls it, in turns. It reads the head of a
 //! request ([`Connection::poll_head`]), serves it ([`Connection::poll_served`]), begins the response ([`Connection::respond`]) and
 //! sends it ([`Connection::poll_sent`]), which says what comes [`Next`]. The body of the request, [`Incoming`], is read from the
-//! connection by whoever polls it. Deadlines are for the user.
+//! connection when it is polled. Deadlines are for the user.
 //!
 //! What it reads and writes is what hyper would read and write (`tests/server_requests.rs` and `tests/server_responses.rs` compare both),
 //! but requests whose framing is ambiguous are refused, and heads have finer bounds: see [`Fault`].
@@ -196,7 +196,7 @@ impl<B> Connection<B> {
 
 impl<B: Body<Data = Bytes> + Unpin> Connection<B> {
     /// Polls the future of the response, and sends 100 (Continue) when the body of the request is read. `None` when the client has
-    /// closed the connection: then nobody waits for the response.
+    /// closed the connection: then no client waits for the response.
     pub fn poll_served<F: Future>(
         &mut self,
         response: Pin<&mut F>,

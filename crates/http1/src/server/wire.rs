@@ -19,14 +19,14 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Io for S {}
 
-/// Parts of a body that nobody reads, which are read to keep the connection.
+/// Parts that are read of an abandoned body to keep the connection.
 const DRAINED: usize = 2;
 
 pub(super) struct Wire {
     pub(super) io: Box<dyn Io>,
     pub(super) input: Input,
     pub(super) reading: Reading,
-    /// Nobody reads the body.
+    /// The body was dropped by its reader.
     abandoned: bool,
     pub(super) interim: Continue,
     /// The task of the connection, which waits for the body.
@@ -138,7 +138,7 @@ impl Wire {
         self.wake(None);
     }
 
-    /// Reads a body that nobody reads as far as it has arrived. If more is left, what follows is lost.
+    /// Reads an abandoned body as far as it has arrived. If more is left, what follows is lost.
     pub(super) fn drain(&mut self) {
         if !self.abandoned {
             return;
