@@ -246,9 +246,13 @@ impl Watch {
         let pending = self.pending?;
         let mut due = self.pace.due(pending);
         let now = Instant::now();
-        // Related objects often arrive together: an Ingress waits some milliseconds for the Services that it names.
+        // Related objects often arrive together: an Ingress waits some milliseconds for the Services that it names, and they for it.
         let together = pending + self.timing.services_wait;
-        if now >= due && together > now && self.last_origin.is_some() && self.hub.lacks_services() {
+        if now >= due
+            && together > now
+            && self.last_origin.is_some()
+            && self.hub.is_likely_incomplete()
+        {
             due = due.max(together);
         }
         if self.hub.is_fetching() {

@@ -175,9 +175,9 @@ impl Hub {
         !self.fetching.is_empty()
     }
 
-    /// Whether a pending Ingress or route refers to a Service that is unknown or has no slice.
-    pub(super) fn lacks_services(&mut self) -> bool {
-        self.incomplete.lacks_services(&self.snapshot)
+    /// Whether objects that belong to the pending changes may be about to arrive.
+    pub(super) fn is_likely_incomplete(&mut self) -> bool {
+        self.incomplete.is_likely(&self.snapshot)
     }
 
     /// The pending changes with the arrival of the first, and all findings.
@@ -267,7 +267,7 @@ impl Hub {
     }
 
     fn changed(&mut self, object: &ObjectRef, before: Option<&Object>, after: Option<&Object>) {
-        self.incomplete.changed(object);
+        self.incomplete.changed(object, before.is_none());
         match object.kind {
             Kind::IngressClass | Kind::ConfigMap => {
                 self.references.settings_changed(&self.snapshot);

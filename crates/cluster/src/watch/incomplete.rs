@@ -1,19 +1,29 @@
-//! Ingresses and routes whose Services may be about to arrive: related objects are often created together, in any order.
+//! Changes of which more may be about to arrive: an Ingress or route, its Services and their endpoints are often created together, in
+//! any order.
 
 use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 use headgate_compile::{EndpointSlice, Kind, Object, ObjectRef, Snapshot};
 
-/// Ingresses and routes of the pending changes that may lack a Service.
+/// What the pending changes may lack.
 #[derive(Default)]
 pub(super) struct Incomplete {
+    /// Ingresses and routes that may lack a Service.
     objects: Vec<ObjectRef>,
+    /// There is a new Service or slice, to which hardly anything refers yet.
+    has_new_backends: bool,
+    /// There is something else.
+    has_others: bool,
 }
 
 impl Incomplete {
-    /// `object` is among the pending changes.
-    pub(super) fn changed(&mut self, object: &ObjectRef) {
+    /// `object` is among the pending changes; it was unknown before, or not.
+    pub(super) fn changed(&mut self, object: &ObjectRef, is_new: bool) {
+        match object.kind {
+            Kind::Service | Kind::EndpointSlice if is_new => self.has_new_backends = true,
+            _ => self.has_others = true,
+        }
         let has_backends = matches!(
             object.kind,
             Kind::Ingress
@@ -30,10 +40,17 @@ impl Incomplete {
 
     pub(super) fn clear(&mut self) {
         self.objects.clear();
+        (self.has_new_backends, self.has_others) = (false, false);
     }
 
-    /// Whether one of them refers to a Service that is unknown or has no slice. A complete one is not checked again.
-    pub(super) fn lacks_services(&mut self, snapshot: &Snapshot) -> bool {
+    /// Whether there are only new Services and slices, or one of the others refers to a Service that is unknown or has no slice.
+    pub(super) fn is_likely(&mut self, snapshot: &Snapshot) -> bool {
+        let has_backends_alone = self.has_new_backends && !self.has_others;
+        has_backends_alone || self.lacks_services(snapshot)
+    }
+
+    /// Whether an Ingress or route lacks a Service. A complete one is not checked again.
+    fn lacks_services(&mut self, snapshot: &Snapshot) -> bool {
         if self.objects.is_empty() {
             return false;
         }
@@ -149,7 +166,7 @@ mod tests {
             };
             let name = object("one").reference();
             apply(&mut snapshot, object("one"));
-            incomplete.changed(&name);
+            incomplete.changed(&name, false);
             assert!(incomplete.lacks_services(&snapshot));
             apply(&mut snapshot, service(json!({})));
             assert!(incomplete.lacks_services(&snapshot));
@@ -160,11 +177,35 @@ mod tests {
             snapshot.take_changes();
             assert!(!incomplete.lacks_services(&snapshot));
             apply(&mut snapshot, object("two"));
-            incomplete.changed(&name);
+            incomplete.changed(&name, false);
             assert!(incomplete.lacks_services(&snapshot));
             let external = json!({"type": "ExternalName", "externalName": "a.example"});
             apply(&mut snapshot, service(external));
             assert!(!incomplete.lacks_services(&snapshot));
         }
+    }
+
+    #[test]
+    fn new_services_and_slices_alone_wait_for_what_refers_to_them() {
+        let snapshot = Snapshot::default();
+        let mut incomplete = Incomplete::default();
+        assert!(!incomplete.is_likely(&snapshot));
+        incomplete.changed(&service(json!({})).reference(), true);
+        incomplete.changed(&slice().reference(), true);
+        assert!(incomplete.is_likely(&snapshot));
+        // One that was known is in use.
+        incomplete.changed(&slice().reference(), false);
+        assert!(!incomplete.is_likely(&snapshot));
+        incomplete.clear();
+        incomplete.changed(&service(json!({})).reference(), true);
+        assert!(incomplete.is_likely(&snapshot));
+        incomplete.changed(
+            &ObjectRef {
+                kind: Kind::ConfigMap,
+                name: headgate_compile::Name::new("shop", "settings"),
+            },
+            true,
+        );
+        assert!(!incomplete.is_likely(&snapshot));
     }
 }

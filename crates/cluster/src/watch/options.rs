@@ -47,7 +47,7 @@ pub struct Timing {
     pub response_timeout: Duration,
     /// Timeout of the next initial event of a watch; without one the server is listed in pages. Default 10 s.
     pub initial_events_timeout: Duration,
-    /// Longest time that an Ingress waits for its Services and slices. Default 10 ms.
+    /// Longest time that an Ingress or route waits for its Services and slices, and new ones of these for it. Default 10 ms.
     pub services_wait: Duration,
     /// Longest time that changes wait for a requested Secret or ConfigMap. Default 100 ms.
     pub fetch_wait: Duration,

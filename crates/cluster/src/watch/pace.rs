@@ -9,9 +9,9 @@ const SHORTEST: Duration = Duration::from_millis(2);
 /// Changes wait no longer than this, however long the consumer takes for a batch.
 const LONGEST: Duration = Duration::from_millis(100);
 /// The consumer may spend one part in this many of the time on batches.
-const SHARE: u32 = 10;
+const SHARE: u32 = 5;
 /// How much of the time to come it may use ahead: the objects of a new host, which arrive one after the other, do not wait.
-const AHEAD: Duration = Duration::from_millis(200);
+const AHEAD: Duration = Duration::from_millis(100);
 
 /// Spaces batches so that handling them leaves most of the time to other work.
 #[derive(Debug, Default)]
@@ -89,7 +89,7 @@ mod tests {
         let mut pace = Pace::default();
         let found = times(&mut pace, start, MS, 100);
         assert!(found[..20].iter().all(|time| *time == MS * 2), "{found:?}");
-        assert!(found[30..].iter().all(|time| *time == MS * 10), "{found:?}");
+        assert!(found[40..].iter().all(|time| *time == MS * 5), "{found:?}");
         // After a rest there is time to use again.
         let later = times(&mut pace, start + MS * 5000, MS, 20);
         assert!(later.iter().all(|time| *time == MS * 2), "{later:?}");
@@ -100,7 +100,7 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::default();
         let found = times(&mut pace, start, MS * 8, 20);
-        assert_eq!(found[10..], [MS * 80; 10]);
+        assert_eq!(found[10..], [MS * 40; 10]);
         let mut pace = Pace::default();
         let found = times(&mut pace, start, MS * 50, 20);
         assert_eq!(found[10..], [MS * 100; 10]);

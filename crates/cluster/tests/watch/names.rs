@@ -170,6 +170,20 @@ fn an_ingress_waits_for_its_service_and_slices() {
 }
 
 #[test]
+fn a_new_service_and_slice_wait_for_their_ingress() {
+    let api = ApiServer::start();
+    let mut options = options();
+    options.timing.services_wait = Duration::from_secs(10);
+    let mut world = World::ready(&api, options);
+    api.create(service("shop", "web"));
+    api.create(slice("shop", "web-1", "web"));
+    assert!(world.is_quiet(), "nothing refers to them");
+    api.create(ingress("web", "web"));
+    let batch = world.batch();
+    assert_eq!(changed(&batch).len(), 3, "{:?}", batch.changes);
+}
+
+#[test]
 fn an_ingress_without_a_service_is_reported_after_the_wait() {
     let api = ApiServer::start();
     let mut world = World::ready(&api, options());
