@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+use std::iter;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -132,17 +134,16 @@ fn written(depth: u32) -> BoxedStrategy<Written> {
     .boxed()
 }
 
-/// The text of a directive, every argument in quotes.
+/// The text of a directive, every word in quotes.
 fn write(written: &Written, out: &mut String) {
-    out.push_str(&written.name);
-    for argument in &written.arguments {
-        let escaped = argument.replace('\\', "\\\\").replace('"', "\\\"");
-        out.push_str(&format!(" \"{escaped}\""));
+    for word in iter::once(&written.name).chain(&written.arguments) {
+        let escaped = word.replace('\\', "\\\\").replace('"', "\\\"");
+        out.push_str(&format!("\"{escaped}\" "));
     }
     match &written.block {
         None => out.push_str(";\n"),
         Some(block) => {
-            out.push_str(" {\n");
+            out.push_str("{\n");
             block.iter().for_each(|inner| write(inner, out));
             out.push_str("}\n");
         }
