@@ -126,10 +126,12 @@ fn readers(databases: &Databases, variable: GeoVariable) -> impl Iterator<Item =
 }
 
 fn watch(locations: &Weak<Locations>) {
-    while let Some(locations) = locations.upgrade() {
-        locations.refresh();
-        drop(locations);
+    loop {
         thread::sleep(INTERVAL);
+        let Some(locations) = locations.upgrade() else {
+            return;
+        };
+        locations.refresh();
     }
 }
 
