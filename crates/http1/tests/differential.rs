@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
-use support::Script;
+use support::{Script, damaged};
 
 const BUFFER: usize = 64 << 10;
 
@@ -316,21 +316,9 @@ fn response() -> impl Strategy<Value = Vec<u8>> {
         fields,
         prop::sample::select(BODIES),
     );
-    let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 0..3);
-    (parts, changes).prop_map(|((start, fields, body), changes)| {
-        let mut bytes = [start, &fields.concat(), "\r\n", body]
-            .concat()
-            .into_bytes();
-        for (index, byte, kind) in changes {
-            let at = index.index(bytes.len());
-            match kind {
-                0 => bytes[at] = byte,
-                1 => bytes.insert(at, byte),
-                _ => bytes.truncate(at.max(1)),
-            }
-        }
-        bytes
-    })
+    damaged(
+        parts.prop_map(|(start, fields, body)| [start, &fields.concat(), "\r\n", body].concat()),
+    )
 }
 
 proptest! {

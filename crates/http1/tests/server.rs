@@ -11,20 +11,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headgate_http1::Error;
-use headgate_http1::server::{Connection, Incoming, Limits, Next, Reply};
+use headgate_http1::server::{Connection, Incoming, Next, Reply};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use support::Pieces;
+use support::{LIMITS, Pieces};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-
-const LIMITS: Limits = Limits {
-    request_line: 8 << 10,
-    field: 8 << 10,
-    head: 32 << 10,
-    fields: 100,
-    buffer: 32 << 10,
-};
 
 const GET: &str = "GET /one HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";

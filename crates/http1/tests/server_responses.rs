@@ -10,21 +10,13 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use headgate_http1::server::{Connection, Limits, Next, Reply};
+use headgate_http1::server::{Connection, Next, Reply};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
-use support::{Pieces, Script};
-
-const LIMITS: Limits = Limits {
-    request_line: 8 << 10,
-    field: 8 << 10,
-    head: 32 << 10,
-    fields: 100,
-    buffer: 32 << 10,
-};
+use support::{LIMITS, Pieces, Script};
 
 #[derive(Clone, Debug)]
 struct Exchange {

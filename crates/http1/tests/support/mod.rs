@@ -11,9 +11,37 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use headgate_http1::server::Limits;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Those of the proxy.
+pub(crate) const LIMITS: Limits = Limits {
+    request_line: 8 << 10,
+    field: 8 << 10,
+    head: 32 << 10,
+    fields: 100,
+    buffer: 32 << 10,
+};
+
+/// `texts` with a few bytes changed, added, or cut off.
+pub(crate) fn damaged(texts: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>> {
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 0..3);
+    (texts, changes).prop_map(|(text, changes)| {
+        let mut bytes = text.into_bytes();
+        for (index, byte, kind) in changes {
+            let at = index.index(bytes.len());
+            match kind {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        bytes
+    })
+}
 
 /// Pieces of data, then trailers.
 #[derive(Clone, Debug, Default)]

@@ -108,17 +108,7 @@ fn sound() -> impl Strategy<Value = String> {
 
 pub(crate) fn requests() -> impl Strategy<Value = Vec<u8>> {
     let parts = (prop::collection::vec(sound(), 0..3), request(), sound());
-    let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 0..3);
-    (parts, changes).prop_map(|((before, request, after), changes)| {
-        let mut bytes = [before.concat(), request, after].concat().into_bytes();
-        for (index, byte, kind) in changes {
-            let at = index.index(bytes.len());
-            match kind {
-                0 => bytes[at] = byte,
-                1 => bytes.insert(at, byte),
-                _ => bytes.truncate(at.max(1)),
-            }
-        }
-        bytes
-    })
+    super::damaged(
+        parts.prop_map(|(before, request, after)| [before.concat(), request, after].concat()),
+    )
 }

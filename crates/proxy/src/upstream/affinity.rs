@@ -201,21 +201,10 @@ fn reads_same_site_none(user_agent: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
-    use crate::upstream::testing::FakeRequest;
+    use crate::upstream::testing::{FakeRequest, sticky};
 
     fn affinity() -> Affinity {
-        Affinity {
-            cookie: "INGRESSCOOKIE".into(),
-            mode: AffinityMode::Balanced,
-            path: None,
-            domain: None,
-            max_age: None,
-            expires: None,
-            always_secure: false,
-            same_site: None,
-            conditional_same_site_none: false,
-            change_on_failure: false,
-        }
+        sticky(AffinityMode::Balanced, false)
     }
 
     fn cookie(affinity: &Affinity, request: &FakeRequest) -> String {

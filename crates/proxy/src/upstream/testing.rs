@@ -12,8 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use headgate_http1::server::{Connection, Limits, Next, Reply, Upgrade};
 use headgate_table::{
-    BackendProtocol, Balance, Certificate, Endpoints, Forwarding, Publisher, RoutingTable,
-    Settings, Slot, Template, Upstream, UpstreamKey, publisher,
+    Affinity, AffinityMode, BackendProtocol, Balance, Certificate, Endpoints, Forwarding,
+    Publisher, RoutingTable, Settings, Slot, Template, Upstream, UpstreamKey, publisher,
 };
 use http::header::SET_COOKIE;
 use http::request::Parts;
@@ -509,5 +509,21 @@ fn is_whole(text: &str) -> bool {
     match length {
         Some(length) => body.len() >= length,
         None => !head.contains("transfer-encoding") || body.ends_with("0\r\n\r\n"),
+    }
+}
+
+/// Sessions by the cookie `INGRESSCOOKIE`, without attributes.
+pub(crate) fn sticky(mode: AffinityMode, change_on_failure: bool) -> Affinity {
+    Affinity {
+        cookie: "INGRESSCOOKIE".into(),
+        mode,
+        path: None,
+        domain: None,
+        max_age: None,
+        expires: None,
+        always_secure: false,
+        same_site: None,
+        conditional_same_site_none: false,
+        change_on_failure,
     }
 }

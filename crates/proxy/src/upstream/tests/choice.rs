@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::upstream::{CallError, affinity, bound_to};
-use headgate_table::{Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, Settings, Template};
+use headgate_table::{AffinityMode, Balance, Endpoints, NoEndpoints, Settings, Template};
 use std::collections::HashSet;
 
 async fn three() -> [Endpoint; 3] {
@@ -11,21 +11,6 @@ async fn three() -> [Endpoint; 3] {
         Endpoint::responding("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1").await,
         Endpoint::responding("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2").await,
     ]
-}
-
-fn sticky(mode: AffinityMode, change_on_failure: bool) -> Affinity {
-    Affinity {
-        cookie: "INGRESSCOOKIE".into(),
-        mode,
-        path: None,
-        domain: None,
-        max_age: None,
-        expires: None,
-        always_secure: false,
-        same_site: None,
-        conditional_same_site_none: false,
-        change_on_failure,
-    }
 }
 
 /// The affinity cookie that `response` sets.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::{Affinity, AffinityMode, Balance, Endpoints, Resilience, Upstream};
+use headgate_table::{AffinityMode, Balance, Endpoints, Resilience, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -98,21 +98,7 @@ async fn new_sessions_go_to_the_endpoint_with_the_fewest_requests() {
         for mode in [AffinityMode::Persistent, AffinityMode::Balanced] {
             let (busy, idle) = (slow().await, Endpoint::responding(OK).await);
             let sessions = Upstream {
-                affinity: Some(
-                    Affinity {
-                        cookie: "INGRESSCOOKIE".into(),
-                        mode,
-                        path: None,
-                        domain: None,
-                        max_age: None,
-                        expires: None,
-                        always_secure: false,
-                        same_site: None,
-                        conditional_same_site_none: false,
-                        change_on_failure: false,
-                    }
-                    .into(),
-                ),
+                affinity: Some(sticky(mode, false).into()),
                 ..fewest(&[busy.address, idle.address])
             };
             let world = World::new(sessions, forwarding());

@@ -18,7 +18,8 @@ mod upgrades;
 use std::future::Future;
 
 use super::testing::{
-    Endpoint, FakeRequest, World, certificate, forwarding, identity, unused_address, upstream,
+    Endpoint, FakeRequest, World, certificate, forwarding, identity, sticky, unused_address,
+    upstream,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -3,7 +3,7 @@
 use super::*;
 use crate::upstream::balance::UpstreamState;
 use crate::upstream::health::Failed;
-use headgate_table::{Affinity, AffinityMode, Balance, Outliers, Resilience, Template, Upstream};
+use headgate_table::{AffinityMode, Balance, Outliers, Resilience, Template, Upstream};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
@@ -48,21 +48,6 @@ fn fail(state: &UpstreamState, endpoint: SocketAddr, all: usize, times: u64) {
         state
             .health
             .failed(endpoint, Failed::Unreachable, (&rules, all), at);
-    }
-}
-
-fn sticky(mode: AffinityMode, change_on_failure: bool) -> Affinity {
-    Affinity {
-        cookie: "C".into(),
-        mode,
-        path: None,
-        domain: None,
-        max_age: None,
-        expires: None,
-        always_secure: false,
-        same_site: None,
-        conditional_same_site_none: false,
-        change_on_failure,
     }
 }
 
@@ -129,10 +114,13 @@ async fn a_session_at_an_endpoint_that_refused_moves_only_where_it_may() {
             upstream.affinity = Some(sticky(AffinityMode::Persistent, moves).into());
             let world = after_refusals(upstream, &live);
             let key = crate::upstream::affinity::persistent_key("shop-web-80", addresses[0]);
-            world.request.borrow_mut().cookie = Some(("C".into(), format!("{key}|x")));
+            world.request.borrow_mut().cookie = Some(("INGRESSCOOKIE".into(), format!("{key}|x")));
             let response = world.get().await;
             if moves {
-                assert!(response.contains("Set-Cookie: C="), "{response}");
+                assert!(
+                    response.contains("Set-Cookie: INGRESSCOOKIE="),
+                    "{response}"
+                );
                 assert_eq!(world.statuses(), [200]);
             } else {
                 assert_eq!(world.statuses(), [502, 502, 502]);
