@@ -4,11 +4,17 @@
 //! does refuse one that follows a regular field. Therefore a regular field is added before the fields of trailers: an empty
 //! `host`, which is never forwarded as a trailer field. It is one byte, and changes no compression table.
 
+use std::collections::BTreeSet;
+
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use tokio::io::ReadBuf;
 
 use super::{FRAME_HEADER, Header, Kind, LARGEST, PREFACE};
 
+/// Streams that are followed.
+const UNENDED: usize = 1000;
+
+const RST_STREAM: u8 = 3;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
@@ -23,10 +29,10 @@ const MARK: u8 = 0x80 | 38;
 pub(super) struct Received {
     /// Bytes before the next header.
     skip: usize,
-    /// The latest stream that was opened: later HEADERS on it or an earlier one are trailers.
-    latest: u32,
+    /// Streams whose requests have not ended. HEADERS that end one of them are trailers.
+    unended: BTreeSet<u32>,
     /// Trailers whose fields have not begun.
-    open: Option<Updates>,
+    begun: Option<Updates>,
     /// Bytes from a header on that has not arrived whole, or is of trailers that have not.
     held: BytesMut,
     /// Bytes that the library has not read.
@@ -38,8 +44,8 @@ impl Received {
     pub(super) fn new() -> Self {
         Self {
             skip: PREFACE,
-            latest: 0,
-            open: None,
+            unended: BTreeSet::new(),
+            begun: None,
             held: BytesMut::new(),
             ready: BytesMut::new(),
         }
@@ -102,6 +108,7 @@ impl Received {
                 break;
             };
             each(header.kind);
+            self.follow(header);
             self.mark(header, payload);
             held.advance(FRAME_HEADER + header.length);
         }
@@ -119,9 +126,7 @@ impl Received {
             if self.is_part_of_trailers(header) {
                 break;
             }
-            if header.kind == Kind::Headers {
-                self.latest = self.latest.max(header.stream);
-            }
+            self.follow(header);
             each(header.kind);
             at += FRAME_HEADER;
             let payload = header.length.min(bytes.len() - at);
@@ -131,11 +136,33 @@ impl Received {
         at
     }
 
+    /// Notes which requests have not ended.
+    fn follow(&mut self, header: Header) {
+        match header.kind {
+            Kind::Headers | Kind::Data if header.flags & END_STREAM != 0 => {
+                self.unended.remove(&header.stream);
+            }
+            Kind::Headers => {
+                self.unended.insert(header.stream);
+                // More than the library allows, which has ended others.
+                if self.unended.len() > UNENDED {
+                    self.unended.pop_first();
+                }
+            }
+            _ if header.number == RST_STREAM => {
+                self.unended.remove(&header.stream);
+            }
+            _ => {}
+        }
+    }
+
     /// Whether the fields of trailers may begin in a frame.
     fn is_part_of_trailers(&self, header: Header) -> bool {
         let is_part = match header.kind {
-            Kind::Headers => header.stream <= self.latest,
-            Kind::Continuation => self.open.is_some(),
+            Kind::Headers => {
+                header.flags & END_STREAM != 0 && self.unended.contains(&header.stream)
+            }
+            Kind::Continuation => self.begun.is_some(),
             _ => false,
         };
         // The library refuses longer ones by their headers.
@@ -148,9 +175,9 @@ impl Received {
             self.put(header, &[payload]); // malformed
             return;
         };
-        let mut updates = self.open.take().unwrap_or_default();
+        let mut updates = self.begun.take().unwrap_or_default();
         let Some(at) = updates.end(block) else {
-            self.open = (header.flags & END_HEADERS == 0).then_some(updates);
+            self.begun = (header.flags & END_HEADERS == 0).then_some(updates);
             self.put(header, &[payload]);
             return;
         };
@@ -290,7 +317,7 @@ mod tests {
     #[test]
     fn trailers_are_marked_however_the_bytes_are_cut() {
         use Kind::{Continuation, Control, Data, Headers};
-        let head = |stream| frame(HEADERS, END_HEADERS, stream, &[0x82, 0x86, PATH]);
+        let head = |stream| frame(HEADERS, END_HEADERS, stream, &[0x83, 0x86, PATH]);
         let data = |stream| frame(0, 0, stream, &[7; 300]);
         let trailers = |flags, payload: &[u8]| frame(HEADERS, flags | END_STREAM, 1, payload);
         let marked = |before: &[u8], fields: &[u8]| {
@@ -368,5 +395,27 @@ mod tests {
             frame(CONTINUATION, END_HEADERS, 1, &long),
         ];
         check("longest", &sent, &marked, &[Kind::Headers, Kind::Headers]);
+    }
+
+    #[test]
+    fn headers_that_are_no_trailers_pass_as_they_are() {
+        let head = |flags, stream| frame(HEADERS, flags | END_HEADERS, stream, &[PATH]);
+        let ended = END_STREAM;
+        let reset = frame(RST_STREAM, 0, 7, &[0; 4]);
+        let sent = [
+            head(ended, 1),
+            head(ended, 1),
+            head(0, 5),
+            head(ended, 3),
+            head(0, 5),
+            frame(0, ended, 5, b"x"),
+            head(ended, 5),
+            head(0, 7),
+            reset,
+            head(ended, 7),
+        ];
+        let kinds = |bytes: &Vec<u8>| Kind::of(bytes[3], bytes[4]);
+        let kinds: Vec<_> = sent.iter().map(kinds).collect();
+        check("no trailers", &sent, &sent, &kinds);
     }
 }
