@@ -13,7 +13,7 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// Removes those that are gone, and adds those that appeared. A copy that somebody still reads keeps what it has.
+    /// Removes those that are gone, and adds those that appeared. A copy that is still read keeps what it has.
     pub(crate) fn change(&mut self, appeared: &[Finding], gone: &[Finding]) {
         let all = Arc::make_mut(&mut self.all);
         for finding in gone {

@@ -258,8 +258,8 @@ impl Upstreams {
 
 impl Http1 {
     fn is_usable(&self, limits: &PoolSettings, now: Instant) -> bool {
-        let mut nobody = Context::from_waker(Waker::noop());
-        self.is_within(limits, now) && self.connection.poll_usable(&mut nobody)
+        let mut no_task = Context::from_waker(Waker::noop());
+        self.is_within(limits, now) && self.connection.poll_usable(&mut no_task)
     }
 
     fn is_within(&self, limits: &PoolSettings, now: Instant) -> bool {

@@ -102,7 +102,7 @@ async fn a_request_waits_for_its_turn_or_for_a_connection_that_is_given_back() {
         };
         assert_eq!(endpoint.connections.get(), 1);
         lease.give_back(&world.upstreams, Instant::now());
-        assert_eq!(world.idle(), 1, "nobody waits any more");
+        assert_eq!(world.idle(), 1, "no request waits any more");
         drop(slots);
         assert_eq!(world.upstreams.pools.dials.len(), 0);
     })
