@@ -194,7 +194,7 @@ async fn a_client_is_told_to_continue_when_its_body_is_read() {
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_reads_ends_the_connection_unless_it_has_arrived() {
+async fn an_abandoned_body_ends_the_connection_unless_it_has_arrived() {
     for (arrived, goes_on) in [("hello", true), ("hell", false)] {
         let (mut client, mut connection) = sent(&format!("{POST}{arrived}")).await;
         drop(head(&mut connection).unwrap());
@@ -293,7 +293,7 @@ async fn after_a_switch_there_is_a_stream_with_what_came_early() {
     assert_eq!(
         next(&mut connection).unwrap().unwrap(),
         Next::Close,
-        "nobody asked"
+        "no upgrade was requested"
     );
 }
 

@@ -87,7 +87,7 @@ impl Reply<'_> {
                         let length = decimal(value.as_bytes()).ok_or(NO_LENGTH)?;
                         framing = Some(Framing::Length(length));
                     }
-                    // It tells what a GET would get.
+                    // It is that of the response to a GET.
                     Length::None if request.method == Asked::Head => {
                         framing = Some(Framing::Length(0));
                     }

@@ -33,7 +33,7 @@ use super::{
 use crate::current::CurrentTable;
 use crate::incoming::Incoming;
 
-/// Of the endpoint, or a page that tells why there is none.
+/// Of the endpoint, or a page with the reason why there is none.
 type ResponseBody = Either<UpstreamBody, Full<Bytes>>;
 
 /// Forwarding with short bounds and the defaults of ingress-nginx otherwise.
