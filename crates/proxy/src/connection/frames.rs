@@ -38,6 +38,8 @@ const HELD: usize = 1 << 10;
 /// Length of the client's connection preface, which is not a frame (RFC 9113 section 3.4).
 const PREFACE: usize = 24;
 const FRAME_HEADER: usize = 9;
+/// The type of a frame that ends a stream with an error (RFC 9113 section 6.4).
+const RST_STREAM: u8 = 3;
 /// The flag of a PING frame that acknowledges another (RFC 9113 section 6.7).
 const ACK: u8 = 1;
 
@@ -126,10 +128,18 @@ impl<S> Framed<S> {
     }
 
     fn note_sent(&mut self, bytes: &[u8]) {
-        let allowance = &self.allowance;
-        self.sent.feed(bytes, |kind| {
-            if kind.is_payload() {
+        let Self {
+            received,
+            sent,
+            allowance,
+            ..
+        } = self;
+        sent.feed(bytes, |header| {
+            if header.kind.is_payload() {
                 allowance.earn();
+            }
+            if header.number == RST_STREAM {
+                received.forget(header.stream);
             }
         });
     }
@@ -276,7 +286,7 @@ struct Frames {
 
 impl Frames {
     /// Scans the next bytes, and calls `each` for every frame whose header they complete.
-    fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Kind)) {
+    fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Header)) {
         loop {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -294,7 +304,7 @@ impl Frames {
             {
                 self.skip = header.length;
                 self.known = 0;
-                each(header.kind);
+                each(header);
             }
         }
     }
@@ -345,7 +355,7 @@ mod tests {
             let mut frames = Frames::default();
             let mut found = Vec::new();
             for piece in bytes.chunks(size) {
-                frames.feed(piece, |kind| found.push(kind));
+                frames.feed(piece, |header| found.push(header.kind));
             }
             assert_eq!(found, expected, "in pieces of {size}");
         }

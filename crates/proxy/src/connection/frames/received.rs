@@ -9,12 +9,11 @@ use std::collections::BTreeSet;
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use tokio::io::ReadBuf;
 
-use super::{FRAME_HEADER, Header, Kind, LARGEST, PREFACE};
+use super::{FRAME_HEADER, Header, Kind, LARGEST, PREFACE, RST_STREAM};
 
 /// Streams that are followed.
 const UNENDED: usize = 1000;
 
-const RST_STREAM: u8 = 3;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
@@ -149,11 +148,14 @@ impl Received {
                     self.unended.pop_first();
                 }
             }
-            _ if header.number == RST_STREAM => {
-                self.unended.remove(&header.stream);
-            }
+            _ if header.number == RST_STREAM => self.forget(header.stream),
             _ => {}
         }
+    }
+
+    /// The client or the proxy has reset `stream`: what arrives on it is no trailers.
+    pub(super) fn forget(&mut self, stream: u32) {
+        self.unended.remove(&stream);
     }
 
     /// Whether the fields of trailers may begin in a frame.
@@ -395,6 +397,28 @@ mod tests {
             frame(CONTINUATION, END_HEADERS, 1, &long),
         ];
         check("longest", &sent, &marked, &[Kind::Headers, Kind::Headers]);
+    }
+
+    /// Otherwise those that are reset would push out others.
+    #[tokio::test]
+    async fn streams_that_the_proxy_resets_are_forgotten() {
+        use std::cell::RefCell;
+        use std::rc::Rc;
+
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        use super::super::{Allowance, Framed};
+
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let mut framed = Framed::new(Rc::new(RefCell::new(server)), Allowance::new());
+        let head = |stream| frame(HEADERS, END_HEADERS, stream, &[PATH]);
+        let sent = [vec![0xab; PREFACE], head(1), head(3)].concat();
+        client.write_all(&sent).await.unwrap();
+        framed.read_exact(&mut vec![0; sent.len()]).await.unwrap();
+        assert_eq!(framed.received.unended, [1, 3].into());
+        let reset = frame(RST_STREAM, 0, 1, &[0; 4]);
+        framed.write_all(&reset).await.unwrap();
+        assert_eq!(framed.received.unended, [3].into());
     }
 
     #[test]
