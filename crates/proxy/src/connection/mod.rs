@@ -207,7 +207,7 @@ impl<H: Handler> Start<H> {
             true => most.min(openings.count()),
             false => most,
         };
-        openings.begin(most)
+        openings.begin(self.client().ip().into(), most)
     }
 
     async fn open_plain<S>(mut self, mut opening: Opening<S>) -> Opened

@@ -21,7 +21,7 @@ keys! { Setting {
             "Connections of one client address, IPv6 by /64; beyond, new ones are closed. 0: no limit until nine tenths of all connections are open.");
     MAX_TLS_HANDSHAKES: i64 =
         setting("max-tls-handshakes", types::INT, "0",
-            "Connections in their TLS handshake; beyond, the one that has waited longest is closed. 0: a quarter of the connections that may be open.");
+            "Connections in their TLS handshake; beyond, the one that has waited longest is closed, of the same client if that has more than an eighth of them. 0: a quarter of the connections that may be open.");
     MAX_QUEUE_TIME: Duration =
         setting("max-queue-time", types::DURATION, "1s",
             "How long requests may wait until a worker has time for them; beyond, new requests get 503, and most new connections are reset. 0: any time.");
