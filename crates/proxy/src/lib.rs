@@ -41,6 +41,7 @@ mod proxy_protocol;
 mod record;
 mod request;
 mod respond;
+mod running;
 mod server;
 mod shedding;
 mod sockets;

@@ -18,7 +18,7 @@ use super::closing;
 use super::deadline::Deadline;
 use super::frames::{self, Allowance, Framed};
 use super::limits;
-use super::local::LocalExecutor;
+use super::local::{LocalExecutor, Serving};
 use super::session::{self, Handler, Session};
 use super::streams::{Stream, Streams};
 use super::tracked::{Track, Tracked};
@@ -26,6 +26,7 @@ use crate::body::Body;
 use crate::incoming::Incoming;
 use crate::limit::Limit;
 use crate::respond::Unanswered;
+use crate::running::Running;
 use crate::telemetry::ConnectionState;
 
 /// Flow-control window of a stream, bytes.
@@ -60,8 +61,10 @@ where
     let allowance = Allowance::new();
     let stream = Rc::new(RefCell::new(stream));
     let io = TokioIo::new(Framed::new(stream.clone(), allowance.clone()));
-    let mut connection = builder(&session, &streams).serve_connection(io, service);
-    let mut watch = Watch::new(&session, &streams, &allowance);
+    let executor = LocalExecutor::new(session.downstream.worker.clone(), streams.clone());
+    let running = executor.running();
+    let mut connection = builder(&session, executor).serve_connection(io, service);
+    let mut watch = Watch::new(&session, &streams, &allowance, running);
     let end = poll_fn(|cx| watch.poll(Pin::new(&mut connection), cx)).await;
     if let Some(limit) = end {
         session.refused(limit);
@@ -74,6 +77,8 @@ where
         .await;
     }
     drop(connection);
+    // What is still being served has no client any more.
+    drop(watch);
     // Otherwise a reset could overtake the last response.
     if end.is_none()
         && let Some(mut stream) = Rc::into_inner(stream).map(RefCell::into_inner)
@@ -83,9 +88,8 @@ where
     }
 }
 
-fn builder(session: &Session, streams: &Rc<Streams>) -> Builder<LocalExecutor> {
+fn builder(session: &Session, executor: LocalExecutor) -> Builder<LocalExecutor> {
     let limits = &session.settings.client;
-    let executor = LocalExecutor::new(session.downstream.worker.clone(), streams.clone());
     let mut builder = Builder::new(executor);
     builder
         .timer(TokioTimer::new())
@@ -143,6 +147,7 @@ struct Watch<'s> {
     session: &'s Session,
     streams: &'s Streams,
     allowance: &'s Allowance,
+    running: Running<Serving>,
     deadline: Deadline,
     registered: bool,
     closing: Option<Closing>,
@@ -163,11 +168,17 @@ struct Closing {
 }
 
 impl<'s> Watch<'s> {
-    fn new(session: &'s Session, streams: &'s Streams, allowance: &'s Allowance) -> Self {
+    fn new(
+        session: &'s Session,
+        streams: &'s Streams,
+        allowance: &'s Allowance,
+        running: Running<Serving>,
+    ) -> Self {
         Self {
             session,
             streams,
             allowance,
+            running,
             deadline: Deadline::new(),
             registered: false,
             closing: None,
@@ -195,7 +206,10 @@ impl<'s> Watch<'s> {
             self.registered = true;
         }
         loop {
-            if connection.as_mut().poll(cx).is_ready() {
+            let polled = self
+                .running
+                .poll_with(cx, |cx| connection.as_mut().poll(cx).map(drop));
+            if polled.is_ready() {
                 return Poll::Ready(None);
             }
             if self.allowance.exceeded() {
@@ -209,6 +223,7 @@ impl<'s> Watch<'s> {
             }
             if self.closing.is_none() && self.ends() {
                 connection.as_mut().graceful_shutdown();
+                self.running.wake_connection();
                 self.close(self.session.settings.client.write_timeout);
                 continue;
             }
@@ -219,6 +234,7 @@ impl<'s> Watch<'s> {
                 Passed::Nothing => {}
                 Passed::Idle => {
                     connection.as_mut().graceful_shutdown();
+                    self.running.wake_connection();
                     self.close(GOAWAY_GRACE);
                 }
                 Passed::Gone => return Poll::Ready(None),

@@ -1,7 +1,9 @@
 //! New connections to endpoints.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
 use super::{CallError, Fault, UpstreamState, Upstreams, fastcgi};
 use crate::buffers::Rationed;
+use crate::running::{Running, Started};
 
 /// HTTP/2 flow control and bounds: the defaults of hyper are for trusted peers.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -161,7 +164,8 @@ async fn handshake_http2<I>(
 where
     I: Read + Write + Unpin + 'static,
 {
-    let mut builder = http2::Builder::new(LocalExecutor);
+    let started = Started::default();
+    let mut builder = http2::Builder::new(LocalExecutor(started.clone()));
     builder
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)
@@ -171,25 +175,25 @@ where
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     let (sender, connection) = builder.handshake::<_, RequestBody>(io).await?;
-    tokio::task::spawn_local(async move {
+    started.push(Box::pin(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "connection to endpoint broke");
         }
-    });
+    }));
+    let mut running = Running::new(started);
+    tokio::task::spawn_local(poll_fn(move |cx| running.poll(cx)));
     Ok(Lease::http2(upstreams, sender, key, upstream))
 }
 
-/// Runs the tasks of HTTP/2 connections on the thread of the worker.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
+/// Starts the futures of an HTTP/2 connection, which run in its task.
+#[derive(Clone)]
+struct LocalExecutor(Started<Pin<Box<dyn Future<Output = ()>>>>);
 
 impl<F> hyper::rt::Executor<F> for LocalExecutor
 where
-    F: Future + 'static,
+    F: Future<Output = ()> + 'static,
 {
     fn execute(&self, future: F) {
-        drop(tokio::task::spawn_local(async move {
-            future.await;
-        }));
+        self.0.push(Box::pin(future));
     }
 }

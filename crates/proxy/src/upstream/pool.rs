@@ -117,12 +117,18 @@ impl Pools {
     fn take_http2(&self, key: &Key, limits: &PoolSettings, now: Instant) -> Option<Lease> {
         let mut pools = self.http2.borrow_mut();
         let kept = pools.get_mut(key)?;
-        // Open streams keep a connection alive that is dropped here.
-        kept.retain(|connection| connection.is_usable(limits, now));
-        let connection = kept
-            .iter()
-            .find(|connection| connection.streams.get() < STREAMS)?;
-        Some(Lease::Http2(Http2::on(connection)))
+        let mut index = 0;
+        while let Some(connection) = kept.get(index) {
+            if !connection.is_usable(limits, now) {
+                // Open streams keep it alive.
+                kept.remove(index);
+            } else if connection.streams.get() < STREAMS {
+                return Some(Lease::Http2(Http2::on(connection)));
+            } else {
+                index += 1;
+            }
+        }
+        None
     }
 
     /// Keeps an HTTP/1 connection whose response was read to its end.
