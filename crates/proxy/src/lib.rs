@@ -27,6 +27,7 @@ mod grpc;
 mod handover;
 mod health_checks;
 mod incoming;
+mod ipv4_text;
 mod keyed_hash;
 mod limit;
 mod listen;

@@ -1,6 +1,6 @@
 //! Hop-by-hop fields (RFC 9110 section 7.6.1), which are never forwarded.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use smallvec::SmallVec;
 
@@ -11,26 +11,34 @@ const SEC_WEBSOCKET_VERSION: HeaderName = HeaderName::from_static("sec-websocket
 /// It must run before fields are added: otherwise a client could list a field that the proxy sets. Fields that framing
 /// and routing depend on stay even if they are listed.
 pub(super) fn remove(headers: &mut HeaderMap) {
-    // Most heads have none, which a look at each name shows sooner than a search for each of these.
-    if !headers.keys().any(|name| STANDARD.contains(name)) {
+    // A look at each name costs less than a search for each of these, of which most heads have one.
+    let standard: SmallVec<[HeaderName; 4]> = headers
+        .keys()
+        .filter(|name| is_hop_by_hop(name))
+        .cloned()
+        .collect();
+    if standard.is_empty() {
         return;
     }
-    for name in listed(headers).iter().chain(&STANDARD) {
+    for name in listed(headers).iter().chain(&standard) {
         headers.remove(name);
     }
 }
 
-/// The standard ones.
-static STANDARD: [HeaderName; 7] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    // Of the obsolete upgrade to HTTP/2 (RFC 9113 section 3.1).
-    HeaderName::from_static("http2-settings"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+/// Whether it is a standard one.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            // Of the obsolete upgrade to HTTP/2 (RFC 9113 section 3.1).
+            | "http2-settings"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// The value of `Upgrade` in a request for an upgrade; `None` if there is none, or if it is not forwarded: to HTTP/2,
 /// which is obsolete (RFC 9113 section 3.1), or to WebSocket by anything but a GET with version 13 (RFC 6455 section 4.1).
@@ -90,6 +98,8 @@ fn is_standard(token: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::header::{TE, TRANSFER_ENCODING};
+
     use super::*;
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {

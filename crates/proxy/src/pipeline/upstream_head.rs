@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use smallvec::SmallVec;
 
 use super::{clients, edits, hop_by_hop, spoofable_headers};
+use crate::ipv4_text::Ipv4Text;
 use crate::request::{Context, listed};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -226,14 +227,7 @@ fn appended(list: &HeaderValue, context: &Context<'_>) -> Option<HeaderValue> {
 
 pub(super) fn address(address: IpAddr) -> Option<HeaderValue> {
     if let IpAddr::V4(v4) = address {
-        // A third of the time of the general way, for what nearly every request needs.
-        let mut text = SmallVec::<[u8; 16]>::new();
-        for octet in v4.octets() {
-            text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
-            text.push(b'.');
-        }
-        text.pop();
-        return HeaderValue::from_bytes(&text).ok();
+        return HeaderValue::from_bytes(Ipv4Text::of(v4).as_bytes()).ok();
     }
     // The longest one has 39 characters.
     let mut text = [0_u8; 48];

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::Version;
 
+use crate::ipv4_text::Ipv4Text;
 use crate::telemetry::observation::{Observation, response_length};
 use crate::upstream::Attempt;
 use crate::values::{basic_user, protocol};
@@ -245,14 +246,7 @@ pub(super) fn seconds(out: &mut Vec<u8>, time: Duration) {
 
 pub(super) fn address(out: &mut Vec<u8>, address: IpAddr) {
     match address {
-        IpAddr::V4(v4) => {
-            for (index, octet) in v4.octets().into_iter().enumerate() {
-                if index > 0 {
-                    out.push(b'.');
-                }
-                number(out, u64::from(octet));
-            }
-        }
+        IpAddr::V4(v4) => out.extend_from_slice(Ipv4Text::of(v4).as_bytes()),
         IpAddr::V6(v6) => {
             // Writing to a vector cannot fail.
             let _ = write!(out, "{v6}");
