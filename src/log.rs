@@ -1,4 +1,4 @@
-//! The log of the program: on standard error, because the access log uses standard output. Where nobody reads that, messages are
+//! The log of the program: on standard error, because the access log uses standard output. Where that is not read, messages are
 //! dropped: the thread that logs may be one that serves. Messages of the data plane go where
 //! `error-log-path` and `enable-syslog` say, from the level on that `error-log-level` names; both change while the program runs.
 

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-# On light and on dark ground, and the shape: whoever sees no colours has the shapes.
+# On light and on dark ground, and the shape, for readers who see no colours.
 STYLES = [
     ("#0072b2", "#56b4e9", "circle"),
     ("#b35900", "#ffa94d", "square"),

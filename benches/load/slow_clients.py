@@ -57,7 +57,7 @@ class Slow:
         for _ in range(self.count):
             one = socket.socket()
             one.setblocking(False)
-            # So that a response that nobody reads stays with the program.
+            # So that a response that is not read stays with the program.
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             try:
                 async with asyncio.timeout(5):

@@ -171,7 +171,7 @@ fn pod(system: &System) -> Name {
     }
 }
 
-/// Without an election nobody allocates local ports, and without endpoints nothing leads to them.
+/// Without an election no replica allocates local ports, and without endpoints nothing leads to them.
 fn gateways(flags: &Flags, election: &Election) -> Option<GatewayServices> {
     let endpoints = flags.object("gateway-endpoints-service");
     let Name { namespace, name } = &election.lease;

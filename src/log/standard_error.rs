@@ -34,7 +34,10 @@ pub(super) fn write(message: &[u8]) -> io::Result<usize> {
         if unwritten.is_stuck {
             unwritten.is_stuck = false;
             let dropped = std::mem::take(&mut unwritten.messages);
-            writeln!(stderr, "{dropped} messages were dropped: nobody read them")?;
+            writeln!(
+                stderr,
+                "{dropped} messages were dropped: standard error was not read"
+            )?;
             if !has_room(&stderr, 0) {
                 break;
             }

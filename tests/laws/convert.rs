@@ -55,7 +55,7 @@ fn speakable(object: Object) -> Option<Object> {
         "custom-headers",
         "fastcgi-params-configmap",
         "affinity-canary-behavior",
-        // Of a Service port, whoever refers to it.
+        // Of a Service port, not of the Ingress that refers to it.
         "service-upstream",
         "from-to-www-redirect",
     ];

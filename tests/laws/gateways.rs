@@ -262,7 +262,7 @@ fn service(namespace: &str, name: &str, port: u16) -> Object {
     )
 }
 
-/// The Service of a Gateway, which belongs to it or to nobody.
+/// The Service of a Gateway, which belongs to it or to no object.
 fn service_of_gateway(number: usize, is_own: bool) -> Object {
     let owner = json!([{
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "name": format!("gate-{number}"),

@@ -67,7 +67,7 @@ fn endpoints() -> Arc<[SocketAddr]> {
         .into()
 }
 
-/// While one worker asks for the standing of endpoints, another reports a failure: whoever asks later knows of it.
+/// While one worker asks for the standing of endpoints, another reports a failure: who asks later sees it.
 pub fn a_failure_is_known_to_every_later_request() {
     explore(|| {
         let (health, endpoints) = (Arc::new(Health::default()), endpoints());

@@ -1,4 +1,4 @@
-//! Hashes that nobody without their key can predict (HMAC-SHA256).
+//! Hashes that cannot be predicted without their key (HMAC-SHA256).
 
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;

@@ -7,7 +7,7 @@
 //! the next tick does not get shorter by itself. Then what a request costs most is no longer spent on new ones. A refusal costs
 //! something, too, so only a few connections are served with each tick, and fewer with the next; others are reset, which costs
 //! least. Left in the backlog of the kernel they would age: when their turn came, their clients would have given up, and the
-//! worker would be busy with responses that nobody waits for. Only what cannot even be reset in time stays there.
+//! worker would be busy with responses that no client waits for. Only what cannot even be reset in time stays there.
 
 use std::cell::Cell;
 use std::time::Duration;

@@ -74,13 +74,13 @@ pub struct ListenerClients {
 /// Who needs a certificate (nginx `ssl_verify_client`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientDemand {
-    /// Nobody: none is requested.
+    /// No client: none is requested.
     Off,
-    /// Everybody: without a valid one, 400.
+    /// Every client: without a valid one, 400.
     On,
-    /// Nobody, but one that is sent must be valid.
+    /// No client, but one that is sent must be valid.
     Optional,
-    /// Nobody, and one that is sent may be of any authority; the backend decides.
+    /// No client, and one that is sent may be of any authority; the backend decides.
     OptionalNoCa,
 }
 

@@ -58,7 +58,7 @@ pub struct Captures {
     names: Arc<[(String, usize)]>,
 }
 
-/// The step limit of the backtracking engine ended a match: whoever protects with the expression must refuse.
+/// The step limit of the backtracking engine ended a match: what the expression protects must be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undecided;
 

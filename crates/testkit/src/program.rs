@@ -47,7 +47,7 @@ pub struct Program {
 struct Output {
     stdout: Arc<Mutex<Vec<String>>>,
     stderr: Arc<Mutex<Vec<String>>>,
-    /// Nobody reads it any more.
+    /// It is not read any more.
     unread: Arc<AtomicBool>,
 }
 
@@ -369,7 +369,7 @@ impl Program {
         })
     }
 
-    /// From now on nobody reads the pipes that standard output and standard error are.
+    /// From now on the pipes of standard output and standard error are not read.
     pub fn leave_output_unread(&self) {
         self.output.unread.store(true, Ordering::Relaxed);
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use headgate_table::{PasswordHash, PrivateBytes};
 
-/// A line that lets nobody log in.
+/// A line with which no user can log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unusable {
     /// From 1.
@@ -17,7 +17,7 @@ pub(crate) struct Unusable {
     pub(crate) reason: Reason,
 }
 
-/// Why a line lets nobody log in. It never contains text of the line.
+/// Why no user can log in with a line. It never contains text of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
     /// A field is missing.

@@ -43,7 +43,7 @@ impl State {
         }
     }
 
-    /// An upstream is built for others now, or for nobody.
+    /// An upstream is built for others now, or for none.
     pub(crate) fn forget_upstream(&mut self, key: &UpstreamKey) {
         self.reports.problems.remove(key);
     }

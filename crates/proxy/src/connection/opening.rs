@@ -156,7 +156,7 @@ impl<S: AsyncRead + Unpin> Opening<S> {
     }
 }
 
-/// The addresses of the PROXY header that a connection to a TCP service begins with, whoever sent it. The session failed if
+/// The addresses of the PROXY header that a connection to a TCP service begins with, of any sender. The session failed if
 /// there is none; it did not if the client sends nothing in time or breaks the connection, as in nginx.
 pub(super) async fn stream_proxy_header<S: AsyncRead + Unpin>(
     opening: &mut Opening<S>,

@@ -75,15 +75,15 @@ async fn fast_hashes_need_no_thread() {
         verify(&passwords, &users, login("bob", "secret")).await,
         Verdict::Refused
     );
-    let nobody = credentials(&[]);
+    let without_users = credentials(&[]);
     assert_eq!(
-        verify(&passwords, &nobody, login("", "")).await,
+        verify(&passwords, &without_users, login("", "")).await,
         Verdict::Refused
     );
     assert!(passwords.queue.get().is_none());
 }
 
-/// A verifier whose queue nobody takes jobs from, and the other end of the queue.
+/// A verifier from whose queue no job is taken, and the other end of the queue.
 fn stuck() -> (Passwords, Receiver<Job>) {
     let passwords = Passwords::new(1);
     let (sender, receiver) = sync_channel(QUEUE);

@@ -72,7 +72,7 @@ pub(super) async fn to_endpoint(
         .ok()
 }
 
-/// Returns when nobody can use a connection to an endpoint any more: the client has reset its own, or closed its direction
+/// Returns when a connection to an endpoint has become useless: the client has reset its own, or closed its direction
 /// without having sent what a service could process.
 async fn until_client_leaves(stream: &Stream) {
     let Stream { io, ahead, .. } = stream;

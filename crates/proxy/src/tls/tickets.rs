@@ -36,7 +36,7 @@ fn now() -> u64 {
     UnixTime::now().as_secs()
 }
 
-/// Seconds on a clock of this process that nobody sets.
+/// Seconds on a clock of this process that cannot be set.
 fn uptime() -> u64 {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     ORIGIN.get_or_init(Instant::now).elapsed().as_secs()

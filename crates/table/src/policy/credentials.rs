@@ -123,7 +123,7 @@ impl Credentials {
         }
     }
 
-    /// Whether nobody can log in.
+    /// Whether no user can log in.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

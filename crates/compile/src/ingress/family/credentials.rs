@@ -91,7 +91,7 @@ impl PasswordAuth {
     /// The policy for an object of `namespace`; its Secret is added to `uses`.
     ///
     /// # Errors
-    /// Why nobody could log in, as a message: the routes are closed.
+    /// Why no user could log in, as a message: the routes are closed.
     pub(crate) fn policy(
         &self,
         namespace: &str,

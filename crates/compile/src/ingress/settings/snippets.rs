@@ -1,4 +1,4 @@
-//! nginx directives for every host and route (behaviour.md 1.16). They need no permission: whoever writes the ConfigMap is the operator.
+//! nginx directives for every host and route (behaviour.md 1.16). They need no permission: the ConfigMap is the operator's.
 
 use std::sync::Arc;
 
