@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
 use std::task::{Context, Poll, Wake, Waker};
 
 use parking_lot::Mutex;
+use tokio::task::coop::has_budget_remaining;
 
 /// How often futures are polled again that others woke meanwhile, before other connections have their turn.
 const ROUNDS: usize = 8;
@@ -145,7 +146,8 @@ impl<F: Future<Output = ()> + Unpin> Running<F> {
         }
     }
 
-    /// The same with the `connection`, which is polled when it has been woken. Ready when it is.
+    /// The same with the `connection`, which is polled when it has been woken. Ready when it is. All share the budget of the
+    /// task: without any left, their sockets would only wake them again.
     pub(crate) fn poll_with<T>(
         &mut self,
         cx: &Context<'_>,
@@ -155,6 +157,9 @@ impl<F: Future<Output = ()> + Unpin> Running<F> {
             self.find_due(cx);
             if self.due.is_empty() {
                 return Poll::Pending;
+            }
+            if !has_budget_remaining() {
+                break;
             }
             let mut due = mem::take(&mut self.due);
             due.drain(..).for_each(|index| self.poll_one(index));
@@ -175,7 +180,7 @@ impl<F: Future<Output = ()> + Unpin> Running<F> {
     fn find_due(&mut self, cx: &Context<'_>) {
         let mut started = self.started.0.borrow_mut();
         let mut queue = self.woken.0.lock();
-        mem::swap(&mut self.due, &mut queue.indices);
+        self.due.append(&mut queue.indices);
         queue.sleeps = self.due.is_empty() && started.is_empty();
         let task = queue.task.as_ref();
         if queue.sleeps && !task.is_some_and(|task| task.will_wake(cx.waker())) {
@@ -236,6 +241,9 @@ impl<F> Slot<F> {
 mod tests {
     use std::cell::Cell;
     use std::future::{pending, poll_fn};
+
+    use tokio::task::coop::poll_proceed;
+    use tokio::task::yield_now;
 
     use super::*;
 
@@ -306,9 +314,8 @@ mod tests {
         assert_eq!((polls.get(), woken()), (2, 0));
         wakers.take().into_iter().for_each(Waker::wake);
         assert_eq!(woken(), 1);
-        let wakes_another = wakers.clone();
         started.push(Box::pin(async move {
-            wakes_another.take().into_iter().for_each(Waker::wake);
+            wakers.take().into_iter().for_each(Waker::wake);
         }));
         assert_eq!(running.poll(cx), Poll::Ready(()));
         assert_eq!((polls.get(), woken()), (6, 0));
@@ -325,6 +332,33 @@ mod tests {
             (ROUNDS, 1),
             "others have their turn"
         );
+    }
+
+    /// Sockets of tokio return nothing once the task has used its budget, and wake it.
+    #[tokio::test]
+    async fn without_budget_the_task_waits_for_its_next_turn() {
+        let started = Started::<Boxed>::default();
+        let mut running = Running::new(started.clone());
+        let polls = Rc::new(Cell::new(0));
+        let counted = polls.clone();
+        started.push(Box::pin(poll_fn(move |cx| {
+            counted.set(counted.get() + 1);
+            while let Poll::Ready(progress) = poll_proceed(cx) {
+                progress.made_progress();
+            }
+            Poll::Pending
+        })));
+        assert_eq!(
+            running.poll(&Context::from_waker(Waker::noop())),
+            Poll::Pending
+        );
+        assert_eq!(polls.get(), 1);
+        yield_now().await;
+        assert_eq!(
+            running.poll(&Context::from_waker(Waker::noop())),
+            Poll::Pending
+        );
+        assert_eq!(polls.get(), 2);
     }
 
     #[test]

@@ -254,6 +254,7 @@ impl Updates {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
     const HEADERS: u8 = 1;
