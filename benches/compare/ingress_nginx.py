@@ -5,7 +5,7 @@ directory of the build has
 
     nginx-ingress-controller             the controller
     prefix/sbin/nginx, prefix/lib        the patched nginx, LuaJIT and the Lua libraries (prefix/lib/lua)
-    prefix/modules                       its dynamic modules
+    build/nginx/objs                     its dynamic modules, if they are not in prefix/modules
     build/ingress-nginx/rootfs/etc/nginx what the image has at /etc/nginx
     build/nginx/conf/mime.types
 """
@@ -42,9 +42,11 @@ cp -r "$build"/build/ingress-nginx/rootfs/etc/nginx/. /etc/nginx/
 cp "$build"/build/nginx/conf/mime.types /etc/nginx/
 mkdir -p /etc/nginx/modules /etc/nginx/geoip /var/lib/nginx/body /var/lib/nginx/proxy /var/lib/nginx/fastcgi
 mkdir -p /etc/ingress-controller/ssl /etc/ingress-controller/auth /etc/ingress-controller/geoip /etc/ingress-controller/telemetry
-cp "$build"/prefix/modules/*.so /etc/nginx/modules/ 2>/dev/null || true
+cp "$build"/prefix/modules/*.so /etc/nginx/modules/ 2>/dev/null || cp "$build"/build/nginx/objs/*.so /etc/nginx/modules/
 touch /var/log/nginx/access.log
 ln -s /dev/stderr /var/log/nginx/error.log
+# nginx opens it once more, as another user.
+chmod a+w /dev/stderr
 chown -R www-data:www-data /etc/nginx /etc/ingress-controller /tmp/nginx /var/lib/nginx /var/log/nginx
 exec setpriv --reuid=www-data --regid=www-data --clear-groups env HOME=/tmp "$@"
 """

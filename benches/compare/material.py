@@ -1,5 +1,6 @@
 """What a run serves and sends: bodies, certificates, and the processes behind the proxies."""
 
+import contextlib
 import http.client
 import json
 import random
@@ -68,13 +69,14 @@ class Upstream:
         echo = [sys.executable, Path(__file__).with_name("messages.py"), "echo", setting.values["UPSTREAM_WS"], self.messages_file]
         setting.spawn("echo", echo, cpu)
         self.asked = 0
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
 
     def requests(self):
         """The number of HTTP requests so far, without these questions."""
         self.asked += 1
-        self.connection.request("GET", "/count")
-        return served(self.connection.getresponse().read().decode()) - self.asked
+        # Not kept: minutes may pass between two of them, after which the server closes it.
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            connection.request("GET", "/count")
+            return served(connection.getresponse().read().decode()) - self.asked
 
     def messages(self):
         """The number of WebSocket messages so far."""

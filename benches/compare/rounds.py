@@ -1,6 +1,7 @@
 """The order of the measurements: rounds in which all columns take their turns, and what is done with one that fails."""
 
 import dataclasses
+import http.client
 import sys
 import time
 import urllib.request
@@ -74,7 +75,7 @@ class Errors:
             return
         try:
             samples.append(function(*arguments))
-        except RuntimeError as error:
+        except (RuntimeError, OSError, http.client.HTTPException) as error:
             self.messages[title] = str(error)
             progress(f"{title}: {error}")
 

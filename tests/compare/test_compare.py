@@ -160,6 +160,14 @@ def test_the_chart_has_the_worst_workload_first_and_both_colour_schemes():
     assert chart.svg({}) is None
 
 
+def test_the_table_has_what_the_chart_shows():
+    first, _, *rows = chart.markdown(RESULTS).splitlines()
+    assert first.startswith("| CPU per request of Headgate, relative to | nginx, plain |")
+    assert [row.split(" | ")[0] for row in rows] == [f"| {workloads.BY_NAME[name].title}" for name in ("upload-buffered", "h1-64")]
+    assert len({row.count("|") for row in (first, *rows)}) == 1
+    assert chart.markdown({}) == ""
+
+
 def test_ratios_beyond_the_axis_stay_on_the_chart():
     assert chart.x(1e-9) == chart.LABELS
     assert chart.x(1e9) == chart.RIGHT
