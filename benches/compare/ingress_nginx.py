@@ -42,7 +42,7 @@ cp -r "$build"/build/ingress-nginx/rootfs/etc/nginx/. /etc/nginx/
 cp "$build"/build/nginx/conf/mime.types /etc/nginx/
 mkdir -p /etc/nginx/modules /etc/nginx/geoip /var/lib/nginx/body /var/lib/nginx/proxy /var/lib/nginx/fastcgi
 mkdir -p /etc/ingress-controller/ssl /etc/ingress-controller/auth /etc/ingress-controller/geoip /etc/ingress-controller/telemetry
-cp "$build"/prefix/modules/*.so /etc/nginx/modules/ 2>/dev/null || cp "$build"/build/nginx/objs/*.so /etc/nginx/modules/
+cp "$build"/prefix/modules/*.so /etc/nginx/modules/ 2>/dev/null || cp "$build"/build/nginx/objs/*.so /etc/nginx/modules/ 2>/dev/null || true
 touch /var/log/nginx/access.log
 ln -s /dev/stderr /var/log/nginx/error.log
 # nginx opens it once more, as another user.

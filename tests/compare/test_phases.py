@@ -53,6 +53,7 @@ def test_a_line_belongs_to_its_file_and_inlined_code_to_its_function_without_wha
     ("/rustc/0/library/alloc/src/vec/mod.rs", "<headgate_table::hosts::Hosts>::find", "route and limits"),
     ("/x/libmimalloc-sys-0.1.49/c_src/alloc.c", "mi_malloc", "allocator"),
     ("/x/h2-0.4.12/src/hpack/encoder.rs", "h2::hpack::encoder::encode", "HTTP/2"),
+    ("/x/httparse-1.10.1/src/lib.rs", "headgate_http1::server::head::read", "HTTP/1"),
     ("???", "aws_lc_0_47_0_aes_gcm", "TLS"),
 ])
 def test_phases(file, function, expected):

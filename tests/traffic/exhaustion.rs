@@ -117,7 +117,7 @@ fn a_body_that_cannot_be_stored_fails_alone() {
 }
 
 #[test]
-fn logs_that_nobody_reads_are_dropped() {
+fn logs_that_are_not_read_are_dropped() {
     let web = Echo::start("web");
     let program = Scenario::simple(web.address(), &[])
         .variable("RUST_LOG", "debug")
