@@ -16,6 +16,9 @@ use tokio::task::coop::has_budget_remaining;
 /// How often futures are polled again that others woke meanwhile, before other connections have their turn.
 const ROUNDS: usize = 8;
 
+/// Slots that a connection without streams keeps: a burst would otherwise stay in its memory.
+const KEPT: usize = 8;
+
 /// The index of the connection, which has no slot.
 const CONNECTION: usize = usize::MAX;
 
@@ -214,6 +217,11 @@ impl<F: Future<Output = ()> + Unpin> Running<F> {
             // It may panic as well.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(ended)));
             self.free.push(index);
+            if self.slots.len() > KEPT && self.free.len() == self.slots.len() {
+                self.slots.truncate(KEPT);
+                self.slots.shrink_to_fit();
+                self.free = (0..KEPT).collect();
+            }
         }
     }
 }
@@ -332,6 +340,35 @@ mod tests {
             (ROUNDS, 1),
             "others have their turn"
         );
+    }
+
+    #[test]
+    fn the_slots_of_a_burst_are_given_up_with_its_last_stream() {
+        let started = Started::<Boxed>::default();
+        let mut running = Running::new(started.clone());
+        let cx = &Context::from_waker(Waker::noop());
+        let ends = Rc::new(Cell::new(false));
+        let wakers = Rc::new(RefCell::new(Vec::new()));
+        for _ in 0..100 {
+            let (ends, wakers) = (ends.clone(), wakers.clone());
+            started.push(Box::pin(poll_fn(move |cx| {
+                wakers.borrow_mut().push(cx.waker().clone());
+                match ends.get() {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            })));
+        }
+        assert_eq!(running.poll(cx), Poll::Pending);
+        assert_eq!(running.slots.len(), 100);
+        ends.set(true);
+        let late = wakers.take();
+        late.iter().for_each(Waker::wake_by_ref);
+        assert_eq!(running.poll(cx), Poll::Ready(()));
+        assert_eq!((running.slots.len(), running.free.len()), (KEPT, KEPT));
+        late.iter().for_each(Waker::wake_by_ref);
+        started.push(Box::pin(async {}));
+        assert_eq!(running.poll(cx), Poll::Ready(()));
     }
 
     /// Sockets of tokio return nothing once the task has used its budget, and wake it.
