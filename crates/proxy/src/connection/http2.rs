@@ -12,6 +12,7 @@ use hyper::server::conn::http2::{Builder, Connection};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::closing;
@@ -68,19 +69,20 @@ where
     let end = poll_fn(|cx| watch.poll(Pin::new(&mut connection), cx)).await;
     if let Some(limit) = end {
         session.refused(limit);
-        // Sends a GOAWAY as far as the client reads it, then closes.
+        // Sends a GOAWAY as far as the client reads it, then closes. A flood may have used the budget of the task, without which
+        // a socket takes nothing.
         Pin::new(&mut connection).graceful_shutdown();
-        poll_fn(|cx| {
+        unconstrained(poll_fn(|cx| {
             let _ = Pin::new(&mut connection).poll(cx);
             Poll::Ready(())
-        })
+        }))
         .await;
     }
     drop(connection);
     // What is still being served has no client any more.
     drop(watch);
-    // Otherwise a reset could overtake the last response.
-    if end.is_none()
+    // Otherwise a reset could overtake the last response or the GOAWAY; a client that reads nothing gets neither.
+    if end != Some(Limit::WriteTimeout)
         && let Some(mut stream) = Rc::into_inner(stream).map(RefCell::into_inner)
     {
         closing::shut(&mut stream).await;
