@@ -75,7 +75,7 @@ fn served(
     }
 }
 
-/// `a.test` with `/denied` for nobody, and an upstream that records.
+/// `a.test` with `/denied` for no client, and an upstream that records.
 pub(super) fn scenario() -> (Scenario, Scripted) {
     let upstream = Scripted::responding(OK);
     let scenario = Scenario::new()

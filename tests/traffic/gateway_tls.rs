@@ -285,7 +285,7 @@ fn clients_need_a_certificate_of_the_authorities_of_their_port() {
     }
     scenario("AllowValidOnly", &other.pem()).replace(&program);
     assert!(!is_served(default, &of_ca) && is_served(default, &of_other));
-    // Without authorities nobody is served; another port is.
+    // Without authorities no client is served; another port is.
     scenario("AllowValidOnly", "").replace(&program);
     wait::until("a closed port", || TcpStream::connect(at(default)).err());
     assert!(is_served(own, &of_other));

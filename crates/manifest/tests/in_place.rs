@@ -1,4 +1,4 @@
-//! Files that are written in place rather than replaced: nobody sees them empty or half written.
+//! Files that are written in place rather than replaced: no reader sees them empty or half written.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 

@@ -119,7 +119,7 @@ fn f15_responses() {
             &[502],
         ),
         (
-            "101 that nobody asked for",
+            "101 that the client did not ask for",
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
             &[502],
         ),

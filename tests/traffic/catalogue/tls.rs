@@ -64,7 +64,7 @@ fn x1_names_of_servers() {
     }
 }
 
-/// A host that requires certificates is served to nobody without one, whatever name the connection is for.
+/// A host that requires certificates is served to no client without one, whatever name the connection is for.
 #[test]
 fn x1_and_x3_hosts_that_require_certificates() {
     let (web, pki) = (Echo::start("web"), Pki::new());
