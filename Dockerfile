@@ -6,7 +6,9 @@
 #     --build-arg SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" .
 #
 # charts/image/root builds everything in it, here as in the tests; charts/image/build makes the same image without Docker. The
-# same commit, arguments and builder image give the same files; for the same image add
+# program is built twice: first to record what requests do, and then optimized for it. With `--build-arg HEADGATE_PROFILE=none` it
+# is built once, without; so build for another architecture than that of the machine. The same commit, arguments and builder image
+# then give the same files (with a recorded profile charts/image/root does that); for the same image add
 # `--output type=image,rewrite-timestamp=true`, and for provenance `--provenance=mode=max`. Tests run on amd64; arm64
 # (`--platform linux/arm64`) is built in the same way, and is not tested.
 
@@ -20,6 +22,7 @@ FROM ${RUST_IMAGE} AS builder
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates cmake libcap2-bin python3 \
+      llvm-19 nghttp2-client nginx-light openssl wrk \
  && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /source
@@ -32,7 +35,9 @@ COPY src src
 
 ARG COMMIT=unknown
 ARG SOURCE_DATE_EPOCH=0
+ARG HEADGATE_PROFILE=record
 ENV HEADGATE_BUILD=${COMMIT} \
+    HEADGATE_PROFILE=${HEADGATE_PROFILE} \
     SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}
 RUN --mount=type=cache,target=/usr/local/cargo/registry charts/image/root /image
 
