@@ -40,17 +40,6 @@ def svg(results):
     return "\n".join([*parts, "</svg>", ""])
 
 
-def markdown(results):
-    """The same as a table: a ratio below 1 means that Headgate needs less. Empty if nothing can be compared."""
-    rows = ratios(results)
-    columns = [one for one in SERIES if any(one.name in row for _, row in rows)]
-    lines = [["CPU per request of Headgate, relative to", *(one.title for one in columns), "the best of them"], ["---"] * (len(columns) + 2)]
-    for workload, row in rows:
-        cells = [f"{row[one.name]:.2f}" if one.name in row else "" for one in columns]
-        lines.append([BY_NAME[workload].title, *cells, f"{to_best(row):.2f}"])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines) if rows else ""
-
-
 def ratios(results):
     """Workload and ratio by column, ordered by the ratio to the best of the three."""
     rows = []

@@ -1,6 +1,7 @@
 """Commands and ports of the proxies. Each has one worker, on one core, and logs every request to a file."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -98,7 +99,8 @@ def real(setting, ports, options, metrics=False):
         raise Unavailable("--ingress-nginx names the directory of a build")
     if os.geteuid() != 0:
         raise Unavailable("its paths are fixed, which needs root for a mount namespace")
-    return ingress_nginx.command(options.ingress_nginx, setting, ports, metrics), "controller and nginx of " + str(options.ingress_nginx)
+    number = version([options.ingress_nginx / "prefix/sbin/nginx", "-v"])
+    return ingress_nginx.command(options.ingress_nginx, setting, ports, metrics), f"the controller and its nginx {number}"
 
 
 def real_with_metrics(setting, ports, options):
@@ -120,10 +122,10 @@ COMMANDS = {
 
 
 def version(command):
-    """The first line that a program prints of its version."""
+    """The number in what a program prints of its version."""
     done = subprocess.run(command, capture_output=True, text=True)
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    return lines[0].strip() if lines else "unknown"
+    number = re.search(r"\b\d+\.\d+\.\d+\b", done.stdout + done.stderr)
+    return number[0] if number else "unknown"
 
 
 def packaged(package, path):

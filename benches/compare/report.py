@@ -14,8 +14,9 @@ def text(results):
     """Everything: a table for each workload, the memory, the targets."""
     parts = [cost(name, samples, results.get("latency", {}).get(name, {})) for name, samples in results.get("cost", {}).items()]
     if results.get("memory"):
-        parts.append(memory(results["memory"]))
-    parts.append(verdicts(targets.verdicts(results)))
+        parts.append(f"Memory\n{table(memory_rows(results['memory']))}")
+    reached, rows = verdict_rows(results)
+    parts.append(f"Targets: {reached}\n{table(rows)}")
     return "\n\n".join(parts)
 
 
@@ -37,24 +38,26 @@ def cost(name, samples, latencies):
     return f"{name}: {workloads.BY_NAME[name].title}\n{table(rows)}"
 
 
-def memory(results):
+def memory_rows(results):
+    """A row for each kind of connection, a column for each proxy."""
     names = list(next(iter(results.values())))
     rows = [["", *names]]
     for kind in filter(results.get, MEMORY):
         unit = 1024 * (1024 if kind == "rest" else 1)
         rows.append([MEMORY[kind], *(f"{figures.least(results[kind][name], 'bytes') / unit:.1f}" for name in names)])
-    return f"Memory\n{table(rows)}"
+    return rows
 
 
-def verdicts(found):
-    """The targets, the worst first."""
+def verdict_rows(results):
+    """How many targets are reached, and a row for each, the worst first."""
+    found = targets.verdicts(results)
     rows = [["target", "measure", "against", "at most", "is", "pairs", ""]]
     for one in sorted(found, key=lambda one: -(one.ratio / one.limit if one.ratio is not None else -1)):
         measured = one.ratio is not None
         rows.append([one.workload, MEASURES[one.measure], one.against, f"{one.limit:.2f}", f"{one.ratio:.2f}" if measured else "",
                      f"{one.paired:.2f}" if measured else "", {True: "reached", False: "missed", None: "not measured"}[one.reached]])
     reached, measured = sum(bool(one.reached) for one in found), sum(one.ratio is not None for one in found)
-    return f"Targets: {reached} of {measured} measured are reached\n{table(rows)}"
+    return f"{reached} of {measured} measured are reached", rows
 
 
 def failures(results):

@@ -14,6 +14,7 @@ import ingress_nginx
 import load
 import manifests
 import material
+import page
 import report
 import targets
 import usage
@@ -160,12 +161,20 @@ def test_the_chart_has_the_worst_workload_first_and_both_colour_schemes():
     assert chart.svg({}) is None
 
 
-def test_the_table_has_what_the_chart_shows():
-    first, _, *rows = chart.markdown(RESULTS).splitlines()
-    assert first.startswith("| CPU per request of Headgate, relative to | nginx, plain |")
+def test_the_page_begins_with_what_the_chart_shows():
+    first, _, *rows = page.ratios(RESULTS).splitlines()
+    assert first.startswith("| workload | nginx, plain |")
     assert [row.split(" | ")[0] for row in rows] == [f"| {workloads.BY_NAME[name].title}" for name in ("upload-buffered", "h1-64")]
-    assert len({row.count("|") for row in (first, *rows)}) == 1
-    assert chart.markdown({}) == ""
+
+
+def test_the_tables_of_the_page_have_all_their_columns_in_every_row():
+    environment = {"cpu": "a CPU", "cores": 2, "kernel": "6.1", "versions": {"headgate": "0.1.0", "nginx": "1.22"}}
+    for results in (RESULTS, {}):
+        text = page.markdown({"results": results, "environment": environment, "options": {"rounds": 7}})
+        tables = [part.splitlines() for part in text.split("\n\n") if part.startswith("|")]
+        assert len(tables) > 1
+        for rows in tables:
+            assert len({row.count("|") for row in rows}) == 1, rows
 
 
 def test_ratios_beyond_the_axis_stay_on_the_chart():
