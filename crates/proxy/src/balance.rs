@@ -23,6 +23,8 @@ const GUESS: usize = ALL / 1024;
 /// The part of a worker's busy time that the last measurement is; the others have been before. With ten a second it is that of
 /// about the last second.
 const RECENT: usize = 8;
+/// A shorter time says nothing: when a worker has just started it has been busy all the time.
+const LEAST: Duration = Duration::from_millis(10);
 
 /// The load of all workers.
 pub(crate) struct Loads {
@@ -38,16 +40,25 @@ struct Load {
     open: AtomicUsize,
     /// The part of its time in which it has something to do, of [`ALL`], when that was measured.
     busy: AtomicUsize,
-    /// Its connections at that time, 1 at least.
+    /// Its connections at that time.
     then: AtomicUsize,
+    /// The fewest that it has had since. New ones may have come in the place of others that have ended: they are not those that
+    /// made it busy.
+    still: AtomicUsize,
+}
+
+/// What is left of `busy` when of the `then` connections that it was for only `still` are sure to be open. While that is half of
+/// them, others come and go, and do as much.
+fn left_of(busy: usize, then: usize, still: usize) -> usize {
+    let (then, still) = (then.max(1), still.saturating_mul(2));
+    busy.saturating_mul(still.min(then)) / then
 }
 
 impl Load {
     /// How busy it is with those connections that are still open: what made it busy may have ended just now.
     fn busy(&self) -> usize {
-        let then = self.then.load(Relaxed).max(1);
-        let still = self.open.load(Relaxed).min(then);
-        self.busy.load(Relaxed).saturating_mul(still) / then
+        let (then, still) = (self.then.load(Relaxed), self.still.load(Relaxed));
+        left_of(self.busy.load(Relaxed), then, still)
     }
 }
 
@@ -57,7 +68,8 @@ impl Loads {
         let load = || Load {
             open: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
-            then: AtomicUsize::new(1),
+            then: AtomicUsize::new(0),
+            still: AtomicUsize::new(0),
         };
         Self {
             workers: (0..workers).map(|_| load()).collect(),
@@ -75,7 +87,8 @@ impl Loads {
     /// A connection of `worker` has ended.
     pub(crate) fn end(&self, worker: usize) {
         if let Some(load) = self.workers.get(worker) {
-            load.open.fetch_sub(1, Relaxed);
+            let left = load.open.fetch_sub(1, Relaxed).saturating_sub(1);
+            load.still.fetch_min(left, Relaxed);
         }
     }
 
@@ -89,13 +102,14 @@ impl Loads {
         }
     }
 
-    /// How busy `worker` is by its [`Meter`], which gets the number of its connections.
-    pub(crate) fn measured(&self, worker: usize, measure: impl FnOnce(usize) -> usize) {
+    /// How busy `worker` is by its [`Meter`], which gets the number of its connections, and the fewest since the last time.
+    pub(crate) fn measured(&self, worker: usize, measure: impl FnOnce(usize, usize) -> usize) {
         if let Some(load) = self.workers.get(worker) {
             let open = load.open.load(Relaxed);
-            let busy = measure(open);
+            let still = load.still.swap(open, Relaxed);
+            let busy = measure(open, still);
             let before = load.busy.swap(busy, Relaxed);
-            load.then.store(open.max(1), Relaxed);
+            load.then.store(open, Relaxed);
             self.busy.fetch_add(busy.wrapping_sub(before), Relaxed);
         }
     }
@@ -149,13 +163,23 @@ impl Meter {
         }
     }
 
-    /// How busy it has been lately with its `open` connections, by the time that it has been busy in all.
-    pub(crate) fn measure(&mut self, now: Instant, total: Duration, open: usize) -> usize {
-        let passed = now.saturating_duration_since(self.since).as_nanos().max(1);
+    /// How busy it has been lately with its `open` connections, by the time that it has been busy in all. There were `still` or
+    /// more since the last time: what the others did is over.
+    pub(crate) fn measure(
+        &mut self,
+        now: Instant,
+        total: Duration,
+        open: usize,
+        still: usize,
+    ) -> usize {
+        let passed = now.saturating_duration_since(self.since);
+        if passed < LEAST {
+            return self.busy;
+        }
         let busy = total.saturating_sub(self.total).as_nanos();
-        let part = busy.saturating_mul(ALL as u128) / passed;
+        let part = busy.saturating_mul(ALL as u128) / passed.as_nanos();
         let part = usize::try_from(part).unwrap_or(ALL).min(ALL);
-        let before = self.busy * open.min(self.open) / self.open.max(1);
+        let before = left_of(self.busy, self.open, still);
         self.busy = (before * (RECENT - 1) + part) / RECENT;
         (self.since, self.total, self.open) = (now, total, open);
         self.busy
@@ -234,7 +258,7 @@ mod tests {
     #[test]
     fn a_worker_alone_keeps_all() {
         let mut world = World::new(1);
-        world.loads.measured(0, |_| ALL);
+        world.loads.measured(0, |_, _| ALL);
         assert!((0..100).all(|_| world.accepted(0) == 0));
     }
 
@@ -252,7 +276,7 @@ mod tests {
                     world.end(worker);
                 }
                 // What is handed over in a tick is forgotten with the next one.
-                (0..4).for_each(|worker| world.loads.measured(worker, |_| ALL / 2));
+                (0..4).for_each(|worker| world.loads.measured(worker, |_, _| ALL / 2));
             }
             let part = world.handed_over as f64 / 100_000.0;
             assert!(part < 0.2, "{part} of {lasting}");
@@ -265,15 +289,15 @@ mod tests {
         world.has(0, 1000);
         assert_eq!(world.accepted(0), 1, "it has none");
         assert_eq!(world.accepted(1), 1);
-        world.loads.measured(1, |_| MARGIN);
+        world.loads.measured(1, |_, _| MARGIN);
         assert_eq!(world.accepted(0), 1, "it has little to do");
         for busy in [MARGIN + 1, ALL / 2, ALL] {
-            world.loads.measured(1, |_| busy);
+            world.loads.measured(1, |_, _| busy);
             assert_eq!([0, 1].map(|worker| world.accepted(worker)), [0, 0]);
         }
-        world.loads.measured(0, |_| ALL);
+        world.loads.measured(0, |_, _| ALL);
         assert_eq!(world.accepted(0), 1, "both have as much to do");
-        world.loads.measured(1, |_| 0);
+        world.loads.measured(1, |_, _| 0);
         assert_eq!([0, 1].map(|worker| world.accepted(worker)), [1, 1]);
     }
 
@@ -281,7 +305,7 @@ mod tests {
     fn a_flood_does_not_follow_an_old_measurement() {
         let mut world = World::new(2);
         world.has(0, 1);
-        world.loads.measured(0, |_| ALL);
+        world.loads.measured(0, |_, _| ALL);
         world.has(1, 10_000);
         let handed_over = (0..10_000).filter(|_| world.accepted(0) == 1).count();
         assert_eq!(handed_over, (ALL - MARGIN) / GUESS);
@@ -294,15 +318,18 @@ mod tests {
         let tick = Duration::from_millis(100);
         let mut busy = 0;
         for ticks in 1..=10 {
-            busy = meter.measure(begin + tick * ticks, tick * ticks / 2, 3);
+            busy = meter.measure(begin + tick * ticks, tick * ticks / 2, 3, 3);
         }
         assert!((ALL * 3 / 10..ALL / 2).contains(&busy), "{busy}");
         for ticks in 11..=100 {
-            busy = meter.measure(begin + tick * ticks, tick * ticks / 2, 3);
+            busy = meter.measure(begin + tick * ticks, tick * ticks / 2, 3, 3);
         }
         assert!((ALL * 49 / 100..=ALL / 2).contains(&busy), "{busy}");
-        let busy = meter.measure(begin + tick * 101, tick * 10_000, 3);
+        let busy = meter.measure(begin + tick * 101, tick * 10_000, 3, 3);
         assert!(busy < ALL, "no more than all of the time: {busy}");
+        let mut meter = Meter::new(begin);
+        let start = Duration::from_micros(50);
+        assert_eq!(meter.measure(begin + start, start, 0, 0), 0);
     }
 
     #[test]
@@ -311,8 +338,8 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(spread_by(&mut world), [4, 4]);
             // One has been busy for longer than the other.
-            world.loads.measured(0, |_| ALL);
-            world.loads.measured(1, |_| ALL / 2);
+            world.loads.measured(0, |_, _| ALL);
+            world.loads.measured(1, |_, _| ALL / 2);
             for worker in [0, 1] {
                 (0..4).for_each(|_| world.end(worker));
             }
@@ -320,8 +347,38 @@ mod tests {
         let begin = Instant::now();
         let mut meter = Meter::new(begin);
         let second = Duration::from_secs(1);
-        assert!(meter.measure(begin + second, second, 8) > 0);
-        assert_eq!(meter.measure(begin + 2 * second, second, 0), 0);
+        assert!(meter.measure(begin + second, second, 8, 0) > 0);
+        assert_eq!(meter.measure(begin + 2 * second, second, 0, 0), 0);
+    }
+
+    #[test]
+    fn connections_that_come_when_others_end_are_not_taken_for_them() {
+        let mut world = World::new(2);
+        assert_eq!(spread_by(&mut world), [4, 4]);
+        world.loads.measured(0, |_, _| ALL);
+        world.end(0);
+        world.begin(0);
+        assert_eq!(world.accepted(0), 1, "most of those are still there");
+        world.end(1);
+        for worker in [0, 1] {
+            (0..4).for_each(|_| world.end(worker));
+            (0..4).for_each(|_| world.begin(worker));
+        }
+        assert_eq!(world.accepted(0), 0);
+        let mut seen = None;
+        world.loads.measured(0, |open, still| {
+            seen = Some((open, still));
+            ALL
+        });
+        assert_eq!(seen, Some((5, 0)));
+        let begin = Instant::now();
+        let mut meter = Meter::new(begin);
+        let second = Duration::from_secs(1);
+        let busy = meter.measure(begin + second, second, 4, 0);
+        assert_eq!(busy, ALL / RECENT);
+        let kept = meter.measure(begin + 2 * second, second, 4, 2);
+        assert_eq!(kept, busy * 7 / 8, "half of them have come and gone");
+        assert_eq!(meter.measure(begin + 3 * second, second, 4, 0), 0);
     }
 
     /// Eight connections that the first worker accepts.

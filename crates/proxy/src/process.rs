@@ -66,8 +66,9 @@ impl Process {
             .lighter(worker, self.open.load(Ordering::Relaxed))
     }
 
-    /// How busy `worker` is by its [`Meter`](crate::balance::Meter), which is told how many connections it has.
-    pub(crate) fn measured(&self, worker: usize, measure: impl FnOnce(usize) -> usize) {
+    /// How busy `worker` is by its [`Meter`](crate::balance::Meter), which gets the number of its connections, and the
+    /// fewest since the last time.
+    pub(crate) fn measured(&self, worker: usize, measure: impl FnOnce(usize, usize) -> usize) {
         self.loads.measured(worker, measure);
     }
 

@@ -347,8 +347,8 @@ async fn tick(worker: Rc<Worker>, connections: Rc<Connections>, process: Arc<Pro
     loop {
         let due = ticks.tick().await;
         let total = runtime.worker_total_busy_duration(0); // its runtime has this thread alone
-        process.measured(worker.index, |open| {
-            meter.measure(Instant::now(), total, open)
+        process.measured(worker.index, |open, still| {
+            meter.measure(Instant::now(), total, open, still)
         });
         if worker.tick(due.elapsed(), &process) {
             connections.wake();

@@ -156,7 +156,7 @@ async fn an_overloaded_worker_hands_over_what_it_would_reset() {
         }
         let mut streams = pair.connect::<1>().await;
         pair.kept(1).await;
-        context.process.measured(0, |_| 1 << 16);
+        context.process.measured(0, |_, _| 1 << 16);
         streams.extend(pair.connect::<89>().await);
         for stream in &mut streams {
             response(stream).await;
