@@ -49,8 +49,11 @@ fn a_stop_is_announced_while_connections_are_accepted() {
     wait::until("the announcement", || (!program.is_ready()).then_some(()));
     let mut new = Connection::open(program.http());
     for connection in [&mut kept, &mut new] {
-        let response = connection.exchange(&Request::get("/")).is(200);
-        response.has("connection", "close");
+        // Its worker learns of it a moment later.
+        wait::until("the announcement to its worker", || {
+            let response = connection.exchange(&Request::get("/")).is(200);
+            (response.field("connection") == Some("close")).then_some(())
+        });
         assert!(connection.is_closed());
     }
 }
