@@ -340,7 +340,9 @@ async fn until_draining(mut stop: watch::Receiver<Stop>, connections: &Connectio
 
 /// The ticks of a worker.
 async fn tick(worker: Rc<Worker>, connections: Rc<Connections>, process: Arc<Process>) {
-    let mut ticks = tokio::time::interval(WorkerTelemetry::FLUSH_INTERVAL);
+    // Not at once: a worker that has just started has been busy all the time.
+    let period = WorkerTelemetry::FLUSH_INTERVAL;
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let runtime = tokio::runtime::Handle::current().metrics();
     let mut meter = Meter::new(Instant::now());
