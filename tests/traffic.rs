@@ -31,6 +31,7 @@ mod traffic {
     mod limits;
     mod listeners;
     mod locations;
+    mod long_responses;
     mod mirrors;
     mod observe;
     mod overload;

@@ -1,6 +1,7 @@
 //! A connection, driven by the task of its request.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -12,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::Error;
 use crate::chunked::Part;
 use crate::input::Input;
+use crate::io::Socket;
 use crate::left::Left;
 use crate::request::RequestHead;
 use crate::response::{self, Asked, ResponseHead, Step};
@@ -224,12 +226,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let part = match self.poll_part(cx) {
             Poll::Ready(part) => part,
-            Poll::Pending => {
-                if !self.is_sent() {
-                    self.reader = Some(cx.waker().clone());
-                }
-                return Poll::Pending;
-            }
+            Poll::Pending => return self.poll_later(cx),
         };
         Poll::Ready(match part {
             Ok(Part::Data(data)) => Some(Ok(Frame::data(data))),
@@ -240,6 +237,49 @@ where
                 Some(Err(error))
             }
         })
+    }
+
+    /// Has `fill` read a part of the body from the socket, at most so many bytes; returns how many it has read. `None` if only
+    /// [`Connection::poll_frame`] reads it: its length is unknown, some of it has been read ahead, or the stream is no socket.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        fill: &mut dyn FnMut(BorrowedFd<'_>, u64) -> io::Result<usize>,
+    ) -> Poll<Option<Result<usize, Error>>>
+    where
+        S: Socket,
+    {
+        let Reading::Body(Left::Length(left)) = &mut self.reading else {
+            return Poll::Ready(None);
+        };
+        if self.failed || !self.input.is_empty() || !self.io.is_socket() {
+            return Poll::Ready(None);
+        }
+        let read = match self.io.poll_receive(cx, &mut |socket| fill(socket, *left)) {
+            Poll::Ready(Ok(0)) => Err(Error::Truncated),
+            Poll::Ready(read) => read.map_err(Error::Io),
+            Poll::Pending => return self.poll_later(cx),
+        };
+        if let Ok(read) = read {
+            *left = left.saturating_sub(read as u64);
+            if *left == 0 {
+                self.reading = Reading::Idle;
+            }
+        } else {
+            self.lose();
+        }
+        Poll::Ready(Some(read))
+    }
+
+    /// Waits for the endpoint, and for a failure of the request.
+    fn poll_later<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
+        if !self.is_sent() {
+            self.reader = Some(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Part, Error>> {

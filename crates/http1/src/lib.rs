@@ -17,6 +17,7 @@ mod chunked;
 mod connection;
 mod error;
 mod input;
+mod io;
 mod left;
 mod output;
 mod request;
@@ -26,5 +27,6 @@ pub mod server;
 
 pub use connection::Connection;
 pub use error::Error;
+pub use io::{Coded, Io, NextPipe, Pipe, Piped, Socket, Transfer};
 pub use request::RequestHead;
 pub use response::ResponseHead;

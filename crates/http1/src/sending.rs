@@ -1,6 +1,6 @@
 //! A request on its way to the endpoint, or a response on its way to the client.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -14,8 +14,12 @@ use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
 use crate::Error;
+use crate::io::{Pipe, Piped, Socket};
 use crate::output::Output;
 use crate::request::{Framing, RequestHead, write_field};
+
+/// Bytes of a body that are worth a pipe.
+const PIPED: u64 = 32 << 10;
 
 /// A message of which something may be left to send.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct Sending<B> {
     framing: Framing,
     /// What is left of the body.
     body: Option<B>,
+    /// What comes after the output.
+    pipe: Option<Box<dyn Pipe>>,
 }
 
 impl<B> Default for Sending<B> {
@@ -32,6 +38,7 @@ impl<B> Default for Sending<B> {
             output: Output::default(),
             framing: Framing::Length(0),
             body: None,
+            pipe: None,
         }
     }
 }
@@ -57,12 +64,13 @@ impl<B> Sending<B> {
 
     /// Whether all is sent, or given up.
     pub(crate) fn is_done(&self) -> bool {
-        self.body.is_none() && self.output.is_empty()
+        self.body.is_none() && self.output.is_empty() && self.pipe.is_none()
     }
 
     /// Sends nothing more.
     pub(crate) fn stop(&mut self) {
         self.body = None;
+        self.pipe = None;
         self.output.clear();
     }
 
@@ -96,29 +104,47 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
     ) -> Poll<Result<(), Error>> {
         loop {
             let filled = self.poll_fill(cx);
-            if let Poll::Ready(Err(error)) = filled {
-                return Poll::Ready(Err(error));
-            }
-            ready!(self.output.poll_write(io, cx)).map_err(Error::Io)?;
+            ready!(self.poll_write(filled, io, cx))?;
             if self.body.is_none() {
                 return Poll::Ready(Ok(()));
             }
-            ready!(filled)?;
+        }
+    }
+
+    /// Writes all of the output, which was `filled` by the body.
+    fn poll_write<S: AsyncWrite + Unpin>(
+        &mut self,
+        filled: Poll<Result<(), Error>>,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        if let Poll::Ready(Err(error)) = filled {
+            return Poll::Ready(Err(error));
+        }
+        ready!(self.output.poll_write(io, cx)).map_err(Error::Io)?;
+        match self.body {
+            Some(_) => filled,
+            None => Poll::Ready(Ok(())),
         }
     }
 
     /// Takes pieces of the body until it ends, has none, or the output is full.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while let Some(body) = &mut self.body {
-            if self.output.is_full() {
-                break;
-            }
-            let frame = ready!(Pin::new(&mut *body).poll_frame(cx)).transpose();
-            let frame = frame.map_err(|_| Error::SentBody)?;
-            let is_last = frame.is_none() || body.is_end_stream();
-            self.frame(frame, is_last)?;
+        while self.body.is_some() && !self.output.is_full() {
+            ready!(self.poll_frame(cx))?;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Takes the next piece of the body.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(Ok(()));
+        };
+        let frame = ready!(Pin::new(&mut *body).poll_frame(cx)).transpose();
+        let frame = frame.map_err(|_| Error::SentBody)?;
+        let is_last = frame.is_none() || body.is_end_stream();
+        Poll::Ready(self.frame(frame, is_last))
     }
 
     fn frame(&mut self, frame: Option<Frame<Bytes>>, is_last: bool) -> Result<(), Error> {
@@ -189,6 +215,58 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         }
         out.extend_from_slice(b"\r\n");
         Ok(())
+    }
+}
+
+impl<B: Piped<Data = Bytes> + Unpin> Sending<B> {
+    /// The same, but a long body of known length goes through pipes as far as it can, if the receiver is a socket.
+    pub(crate) fn poll_piped<S: AsyncWrite + Socket + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        loop {
+            if let Some(pipe) = &mut self.pipe {
+                let sent = io.poll_send(cx, &mut |socket| pipe.send(socket));
+                match ready!(sent).map_err(Error::Io)? {
+                    0 => return Poll::Ready(Err(Error::Io(io::ErrorKind::WriteZero.into()))),
+                    _ if pipe.length() > 0 => continue,
+                    _ => self.pipe = None,
+                }
+            }
+            if self.body.is_none() || !self.is_long() || !io.is_socket() {
+                return self.poll(io, cx);
+            }
+            // What comes before the pipe is written first.
+            let filled = match self.output.is_empty() {
+                true => self.poll_pipe(cx),
+                false => self.poll_frame(cx),
+            };
+            ready!(self.poll_write(filled, io, cx))?;
+        }
+    }
+
+    fn is_long(&self) -> bool {
+        matches!(self.framing, Framing::Length(PIPED..))
+    }
+
+    /// Takes the next bytes of the body, in a pipe if possible.
+    fn poll_pipe(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let (Some(body), Framing::Length(left)) = (&mut self.body, &mut self.framing) else {
+            return Poll::Ready(Ok(()));
+        };
+        let Some(pipe) = ready!(Pin::new(body).poll_pipe(cx)) else {
+            return self.poll_frame(cx);
+        };
+        let pipe = pipe.map_err(|_| Error::SentBody)?;
+        // More than was announced cannot be sent.
+        let after = left.checked_sub(pipe.length() as u64);
+        *left = after.ok_or(Error::SentBody)?;
+        if *left == 0 {
+            self.body = None;
+        }
+        self.pipe = Some(pipe);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use headgate_http1::{NextPipe, Pipe, Piped};
 use headgate_table::{Coder, ResponseRate};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
@@ -87,6 +88,30 @@ impl Body {
     }
 }
 
+impl Body {
+    /// Records the next `part` of the body.
+    fn record<T>(&mut self, part: &Poll<Option<Result<T, BodyError>>>, length: fn(&T) -> usize) {
+        let Some(recording) = &mut self.recording else {
+            return;
+        };
+        recording.complete = match part {
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(Ok(part))) => {
+                recording.body_bytes_sent += length(part) as u64;
+                self.source.is_end_stream()
+            }
+            Poll::Ready(Some(Err(error))) => {
+                recording.reason = Some(Fault {
+                    reason: "response-cut",
+                    detail: error.to_string().into(),
+                });
+                false
+            }
+            Poll::Pending => false,
+        };
+    }
+}
+
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = BodyError;
@@ -95,26 +120,8 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        let frame = Pin::new(&mut this.source).poll_frame(cx);
-        if let (Poll::Ready(Some(Ok(frame))), Some(recording)) = (&frame, &mut this.recording)
-            && let Some(data) = frame.data_ref()
-        {
-            recording.body_bytes_sent += data.len() as u64;
-        }
-        if let Some(recording) = &mut this.recording {
-            if let Poll::Ready(Some(Err(error))) = &frame {
-                recording.reason = Some(Fault {
-                    reason: "response-cut",
-                    detail: error.to_string().into(),
-                });
-            }
-            recording.complete = match &frame {
-                Poll::Ready(None) => true,
-                Poll::Ready(Some(Ok(_))) => this.source.is_end_stream(),
-                Poll::Ready(Some(Err(_))) | Poll::Pending => false,
-            };
-        }
+        let frame = Pin::new(&mut self.source).poll_frame(cx);
+        self.record(&frame, |frame| frame.data_ref().map_or(0, Bytes::len));
         frame
     }
 
@@ -124,6 +131,19 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         self.source.size_hint()
+    }
+}
+
+impl Piped for Body {
+    fn poll_pipe(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<NextPipe<BodyError>> {
+        let Source::Upstream(body) = &mut self.source else {
+            return Poll::Ready(None);
+        };
+        let pipe = body.poll_pipe(cx);
+        if !matches!(pipe, Poll::Ready(None)) {
+            self.record(&pipe, |pipe| pipe.length());
+        }
+        pipe.map_ok(|pipe| -> Box<dyn Pipe> { Box::new(pipe) })
     }
 }
 

@@ -4,14 +4,12 @@
 //! and for the process. Beyond a bound a response gets no further piece while it has one, so its endpoint waits instead. It
 //! always gets one: a response that its client reads goes on, however much is held for others.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
 use crate::sync::AtomicUsize;
 
@@ -21,8 +19,6 @@ const OF_RESPONSE: usize = 64 << 10;
 const OF_CONNECTION: usize = 256 << 10;
 /// Shorter pieces are not counted: HTTP/2 bounds them per stream, and HTTP/1 per connection.
 const COUNTED: usize = 4 << 10;
-/// Largest read from an endpoint while the process holds more than its bound, bytes.
-const RATION: u64 = 8 << 10;
 
 /// What is held for all connections of the process.
 #[derive(Debug)]
@@ -154,71 +150,6 @@ impl Drop for Held {
     }
 }
 
-/// A connection to an endpoint, of which little is read at a time while the process holds more than its bound: what has been read
-/// stays in memory until the client has read what came before.
-pub(crate) struct Rationed<S, O> {
-    stream: Take<S>,
-    process: Arc<ResponseBuffers>,
-    /// What ends with it, whatever it is used for.
-    _open: O,
-}
-
-impl<S: AsyncRead, O> Rationed<S, O> {
-    /// `stream`, limited by what `process` holds, with what counts it as `open`.
-    pub(crate) fn new(stream: S, process: Arc<ResponseBuffers>, open: O) -> Self {
-        Self {
-            stream: stream.take(u64::MAX),
-            process,
-            _open: open,
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin, O: Unpin> AsyncRead for Rationed<S, O> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let limit = match self.process.full() {
-            true => RATION,
-            false => u64::MAX,
-        };
-        self.stream.set_limit(limit);
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin, O: Unpin> AsyncWrite for Rationed<S, O> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(self.stream.get_mut()).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(self.stream.get_mut()).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.get_ref().is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(self.stream.get_mut()).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(self.stream.get_mut()).poll_shutdown(cx)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
@@ -280,18 +211,5 @@ mod tests {
         assert!(process.full() && !open(&other), "of the process");
         drop(held);
         assert!(open(&other) && open(&Gate::new(one)), "none is held");
-    }
-
-    #[tokio::test]
-    async fn reads_are_short_while_the_process_holds_too_much() {
-        let process = Arc::new(ResponseBuffers::new(0));
-        let text = piece(100);
-        let mut stream = Rationed::new(&text[..], process.clone(), ());
-        let mut sink = vec![0; 64 << 10];
-        assert_eq!(stream.read(&mut sink).await.unwrap(), 64 << 10);
-        let held = Gate::new(ConnectionBuffers::new(process)).hold(piece(4));
-        assert_eq!(stream.read(&mut sink).await.unwrap(), 8 << 10);
-        drop(held);
-        assert_eq!(stream.read(&mut sink).await.unwrap(), 28 << 10);
     }
 }

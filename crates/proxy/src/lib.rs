@@ -39,6 +39,7 @@ mod pipeline;
 mod pipes;
 mod process;
 mod proxy_protocol;
+mod rationed;
 mod record;
 mod request;
 mod respond;

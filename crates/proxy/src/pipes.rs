@@ -4,7 +4,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::pipe::{
@@ -28,6 +29,12 @@ const MAX_PIPES: usize = 64;
 #[derive(Default)]
 pub(crate) struct RelayTools {
     buffer: RefCell<Vec<u8>>,
+    pipes: Rc<Pipes>,
+}
+
+/// The pipes of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Pipes {
     unused: RefCell<Vec<Pipe>>,
     made: Cell<usize>,
     /// When the system last refused a pipe.
@@ -35,20 +42,30 @@ pub(crate) struct RelayTools {
 }
 
 /// A pipe, empty when it is not lent.
+#[derive(Debug)]
 struct Pipe {
     read: OwnedFd,
     write: OwnedFd,
 }
 
 /// A pipe while it is lent.
-pub(super) struct PipeGuard<'t> {
-    tools: &'t RelayTools,
+#[derive(Debug)]
+pub(crate) struct PipeGuard {
+    pipes: Rc<Pipes>,
     pipe: Option<Pipe>,
     /// Bytes in it.
     held: usize,
 }
 
 impl RelayTools {
+    /// With the pipes of the worker.
+    pub(crate) fn new(pipes: Rc<Pipes>) -> Self {
+        Self {
+            buffer: RefCell::default(),
+            pipes,
+        }
+    }
+
     /// Calls `use_buffer` with the buffer, whose content is undefined.
     pub(crate) fn with_buffer<T>(&self, use_buffer: impl FnOnce(&mut [u8]) -> T) -> T {
         let mut buffer = self.buffer.borrow_mut();
@@ -57,11 +74,18 @@ impl RelayTools {
     }
 
     /// A pipe, unless all are lent or the system refuses one.
-    pub(super) fn pipe(&self) -> Option<PipeGuard<'_>> {
+    pub(super) fn pipe(&self) -> Option<PipeGuard> {
+        self.pipes.lend()
+    }
+}
+
+impl Pipes {
+    /// A pipe, unless all are lent or the system refuses one.
+    pub(crate) fn lend(self: &Rc<Self>) -> Option<PipeGuard> {
         let unused = self.unused.borrow_mut().pop();
         let pipe = unused.or_else(|| self.make())?;
         Some(PipeGuard {
-            tools: self,
+            pipes: self.clone(),
             pipe: Some(pipe),
             held: 0,
         })
@@ -93,11 +117,12 @@ impl Pipe {
     }
 }
 
-impl PipeGuard<'_> {
-    /// Moves bytes from the socket into the pipe; 0 at the end of the stream.
-    pub(super) fn fill(&mut self, from: impl AsFd) -> io::Result<usize> {
+impl PipeGuard {
+    /// Moves bytes from the socket into the pipe, `most` at most; 0 at the end of the stream.
+    pub(crate) fn fill(&mut self, from: impl AsFd, most: u64) -> io::Result<usize> {
         let pipe = self.pipe.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
-        let moved = splice(from, None, &pipe.write, None, PIPE, flags())?;
+        let most = usize::try_from(most).map_or(PIPE, |most| most.min(PIPE));
+        let moved = splice(from, None, &pipe.write, None, most, flags())?;
         self.held += moved;
         Ok(moved)
     }
@@ -116,13 +141,23 @@ impl PipeGuard<'_> {
     }
 }
 
-impl Drop for PipeGuard<'_> {
+impl headgate_http1::Pipe for PipeGuard {
+    fn length(&self) -> usize {
+        self.held
+    }
+
+    fn send(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.empty(socket)
+    }
+}
+
+impl Drop for PipeGuard {
     /// Bytes that are left in a pipe must not reach another connection.
     fn drop(&mut self) {
         let pipe = self.pipe.take().filter(|_| self.held == 0);
         match pipe {
-            Some(pipe) => self.tools.unused.borrow_mut().push(pipe),
-            None => self.tools.made.set(self.tools.made.get().saturating_sub(1)),
+            Some(pipe) => self.pipes.unused.borrow_mut().push(pipe),
+            None => self.pipes.made.set(self.pipes.made.get().saturating_sub(1)),
         }
     }
 }

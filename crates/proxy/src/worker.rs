@@ -66,7 +66,7 @@ impl Worker {
         Self {
             index,
             mirrors: Rc::new(Mirrors::new(upstreams.clone(), telemetry.clone())),
-            relay: RelayTools::default(),
+            relay: RelayTools::new(upstreams.pipes.clone()),
             shedding: Shedding::default(),
             upstreams,
             telemetry,

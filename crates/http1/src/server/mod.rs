@@ -34,13 +34,13 @@ use self::head::{Arriving, Head};
 pub use self::limits::{Fault, Limits};
 use self::reply::Length;
 pub use self::reply::Reply;
+pub use self::wire::Upgraded;
 use self::wire::{Continue, Reading, Wire, Writer};
-pub use self::wire::{Io, Upgraded};
-use crate::Error;
 use crate::chunked::{Bounds, Chunked};
 use crate::left::Left;
 use crate::response::Asked;
 use crate::sending::Sending;
+use crate::{Error, Io, Piped};
 
 /// A connection of a client, which gets responses with bodies `B`.
 #[derive(Debug)]
@@ -279,8 +279,16 @@ impl<B: Body<Data = Bytes> + Unpin> Connection<B> {
     /// # Errors
     /// If the response is not sent whole: its body failed, or the client has closed the connection.
     pub fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next, Error>> {
+        self.poll_sent_by(|sending, writer, cx| sending.poll(writer, cx), cx)
+    }
+
+    fn poll_sent_by(
+        &mut self,
+        send: impl Fn(&mut Sending<B>, &mut Writer<'_>, &mut Context<'_>) -> Poll<Result<(), Error>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Next, Error>> {
         loop {
-            match self.sending.poll(&mut Writer(&self.wire), cx) {
+            match send(&mut self.sending, &mut Writer(&self.wire), cx) {
                 Poll::Ready(Ok(())) => break,
                 Poll::Ready(Err(Error::ShortBody)) => {
                     self.sending.cut();
@@ -306,5 +314,16 @@ impl<B: Body<Data = Bytes> + Unpin> Connection<B> {
             Reading::Done if self.keep => Next::Request,
             Reading::Done | Reading::Lost => Next::Close,
         }))
+    }
+}
+
+impl<B: Piped<Data = Bytes> + Unpin> Connection<B> {
+    /// The same as [`Connection::poll_sent`], but the kernel moves a long body of known length from its socket to that of the
+    /// client, where both are sockets.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn poll_piped(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next, Error>> {
+        self.poll_sent_by(|sending, writer, cx| sending.poll_piped(writer, cx), cx)
     }
 }

@@ -12,12 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::Error;
 use crate::chunked::Part;
 use crate::input::Input;
+use crate::io::{Io, Socket, Transfer};
 use crate::left::Left;
-
-/// A stream of bytes both ways.
-pub trait Io: AsyncRead + AsyncWrite + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Io for S {}
 
 /// Parts that are read of an abandoned body to keep the connection.
 const DRAINED: usize = 2;
@@ -218,6 +214,20 @@ impl AsyncWrite for Writer<'_> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0.borrow_mut().io).poll_shutdown(cx)
+    }
+}
+
+impl Socket for Writer<'_> {
+    fn is_socket(&self) -> bool {
+        self.0.borrow().io.is_socket()
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        send: &mut Transfer<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.0.borrow_mut().io.poll_send(cx, send)
     }
 }
 

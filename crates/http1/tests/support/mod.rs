@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use headgate_http1::Socket;
 use headgate_http1::server::Limits;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -104,6 +105,8 @@ pub(crate) struct Script {
     pub(crate) written: Arc<Mutex<Vec<u8>>>,
     pub(crate) reader: Option<Waker>,
 }
+
+impl Socket for Script {}
 
 impl AsyncRead for Script {
     fn poll_read(

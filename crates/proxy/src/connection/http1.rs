@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use headgate_http1::Io;
 use headgate_http1::server::{Limits, Next, Refusal, Reply};
 use headgate_table::ClientLimits;
 use http::{Method, Response, StatusCode};
@@ -43,7 +44,7 @@ type Connection = headgate_http1::server::Connection<Tracked<Tracker>>;
 /// Serves the requests on `stream` until the connection, or the tunnel it becomes, has ended.
 pub(super) async fn serve<S, H>(session: Session, handler: H, stream: S)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Io + 'static,
     H: Handler,
 {
     let session = Rc::new(session);
@@ -303,7 +304,7 @@ impl<'s> Watch<'s> {
         connection: &mut Connection,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Next, End>> {
-        match connection.poll_sent(cx) {
+        match connection.poll_piped(cx) {
             Poll::Ready(sent) => Poll::Ready(sent.map_err(|error| broken(&error))),
             Poll::Pending => self.poll_stalled(cx).map(Err),
         }

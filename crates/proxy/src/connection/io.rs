@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
+use headgate_http1::{Socket, Transfer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
@@ -87,6 +88,29 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl<S: Socket> Socket for Transport<S> {
+    fn is_socket(&self) -> bool {
+        self.ahead.is_empty() && self.stream.is_socket()
+    }
+
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        receive: &mut Transfer<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.stream.poll_receive(cx, receive)
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        send: &mut Transfer<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let poll = self.stream.poll_send(cx, send);
+        self.watched(poll)
     }
 }
 

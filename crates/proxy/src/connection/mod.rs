@@ -28,8 +28,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use headgate_http1::{Coded, Io};
 use headgate_table::{RoutingTable, Settings, Socket, SocketKind, StreamRoute, TlsRoute};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncRead;
 use tokio::time::{Instant, timeout};
 
 use self::activity::Activity;
@@ -83,7 +84,7 @@ pub(crate) struct Accepted<S> {
 /// drain waits for it.
 pub(crate) fn spawn<S, H>(context: Rc<WorkerContext<H>>, accepted: Accepted<S>)
 where
-    S: AsyncRead + AsyncWrite + IntoTcp + Unpin + 'static,
+    S: Io + IntoTcp + 'static,
     H: Handler,
 {
     let worker = context.worker.clone();
@@ -212,7 +213,7 @@ impl<H: Handler> Start<H> {
 
     async fn open_plain<S>(mut self, mut opening: Opening<S>) -> Opened
     where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
+        S: Io + 'static,
     {
         self.read_proxy_header(&mut opening).await?;
         self.admit(self.client())?;
@@ -236,7 +237,7 @@ impl<H: Handler> Start<H> {
 
     async fn open_tls<S>(mut self, mut opening: Opening<S>) -> Opened
     where
-        S: AsyncRead + AsyncWrite + IntoTcp + Unpin + 'static,
+        S: Io + IntoTcp + 'static,
     {
         self.read_proxy_header(&mut opening).await?;
         self.admit(self.client())?;
@@ -298,7 +299,7 @@ impl<H: Handler> Start<H> {
         let session = self.session(activity, Some(handshake.facts));
         Ok(match handshake.http2 {
             true => boxed(|| http2::serve(session, handler, handshake.stream)),
-            false => boxed(|| http1::serve(session, handler, handshake.stream)),
+            false => boxed(|| http1::serve(session, handler, Coded(handshake.stream))),
         })
     }
 

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use headgate_http1::{NextPipe, Piped};
 use http::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -57,5 +58,14 @@ impl<T: Track> HttpBody for Tracked<T> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl<T: Track> Piped for Tracked<T> {
+    fn poll_pipe(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<NextPipe<BodyError>> {
+        ready!(self.gate.poll_open(cx));
+        let poll = Pin::new(&mut self.body).poll_pipe(cx);
+        self.track.polled(poll.is_ready());
+        poll
     }
 }

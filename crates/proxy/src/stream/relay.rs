@@ -271,12 +271,12 @@ impl<'s> Relay<'s> {
     async fn through_pipe(
         &self,
         direction: Direction,
-        pipe: &mut PipeGuard<'_>,
+        pipe: &mut PipeGuard,
     ) -> io::Result<ControlFlow<(), usize>> {
         let (from, to) = (self.from(direction), self.to(direction));
         let mut moved = 0;
         loop {
-            match from.try_io(Interest::READABLE, || pipe.fill(from)) {
+            match from.try_io(Interest::READABLE, || pipe.fill(from, u64::MAX)) {
                 Ok(0) => return Ok(ControlFlow::Break(())),
                 Ok(read) => {
                     self.traffic.read(direction, read);

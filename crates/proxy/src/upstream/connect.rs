@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use headgate_http1::{Coded, Io};
 use headgate_table::{UpstreamKey, may_be_endpoint};
 use hyper::client::conn::http2;
 use hyper::rt::{Read, Write};
@@ -18,12 +19,12 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
 
 use super::health::{Failed, failed_by};
-use super::http1::{Connection, Stream};
+use super::http1::Connection;
 use super::load::Counted;
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
 use super::{CallError, Fault, UpstreamState, Upstreams, fastcgi};
-use crate::buffers::Rationed;
+use crate::rationed::Rationed;
 use crate::running::{Running, Started};
 
 /// HTTP/2 flow control and bounds: the defaults of hyper are for trusted peers.
@@ -129,19 +130,19 @@ impl Upstreams {
         let stream = Rationed::new(stream, self.environment.buffers.clone(), open);
         if let Some(request) = dial.fastcgi {
             let stream = fastcgi::Responder::new(stream, dial.key.address, *request);
-            return handshake(self, stream, dial.key, dial.upstream).await;
+            return handshake(self, Coded(stream), dial.key, dial.upstream).await;
         }
         match dial.tls {
             None => handshake(self, stream, dial.key, dial.upstream).await,
             Some((config, name)) => {
                 let stream = TlsConnector::from(config).connect(name, stream).await?;
-                handshake(self, stream, dial.key, dial.upstream).await
+                handshake(self, Coded(stream), dial.key, dial.upstream).await
             }
         }
     }
 }
 
-async fn handshake<S: Stream + 'static>(
+async fn handshake<S: Io + 'static>(
     upstreams: &Rc<Upstreams>,
     stream: S,
     key: Key,

@@ -3,22 +3,18 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use headgate_http1::{Error, RequestHead, ResponseHead};
+use headgate_http1::{Error, Io, RequestHead, ResponseHead};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinHandle;
 
 use super::request_body::RequestBody;
-
-/// What a connection is over: TCP, TLS, or FastCGI as HTTP.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 /// The task of a request drives it. Dropped, it tells the endpoint that it closes.
 pub(super) struct Connection {
@@ -28,11 +24,12 @@ pub(super) struct Connection {
     sender: Option<JoinHandle<()>>,
 }
 
-type Wire = headgate_http1::Connection<Box<dyn Stream>, RequestBody>;
+/// Over TCP, TLS, or FastCGI as HTTP.
+type Wire = headgate_http1::Connection<Box<dyn Io>, RequestBody>;
 
 impl Connection {
     /// A connection over `stream` that reads about `buffer` bytes ahead at most.
-    pub(super) fn new(stream: Box<dyn Stream>, buffer: usize) -> Self {
+    pub(super) fn new(stream: Box<dyn Io>, buffer: usize) -> Self {
         Self {
             wire: Rc::new(RefCell::new(Wire::new(stream, buffer))),
             sender: None,
@@ -66,6 +63,15 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.wire.borrow_mut().poll_frame(cx)
+    }
+
+    /// See [`headgate_http1::Connection::poll_fill`].
+    pub(super) fn poll_fill(
+        &self,
+        cx: &mut Context<'_>,
+        fill: &mut dyn FnMut(BorrowedFd<'_>, u64) -> io::Result<usize>,
+    ) -> Poll<Option<Result<usize, Error>>> {
+        self.wire.borrow_mut().poll_fill(cx, fill)
     }
 
     /// Whether the response was read to its end.

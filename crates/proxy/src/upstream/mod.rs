@@ -46,6 +46,7 @@ mod testing;
 mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use headgate_table::{Template, Upstream};
@@ -82,6 +83,7 @@ use self::pool::Pools;
 use crate::buffers::ResponseBuffers;
 use crate::current::CurrentTable;
 use crate::limit::Limit;
+use crate::pipes::Pipes;
 
 /// What the upstreams of all workers share.
 pub(crate) struct Environment {
@@ -106,6 +108,8 @@ pub(crate) struct Upstreams {
     worker: usize,
     table: CurrentTable,
     pools: Pools,
+    /// Lent to what the kernel moves from socket to socket.
+    pub(crate) pipes: Rc<Pipes>,
 }
 
 impl Upstreams {
@@ -123,6 +127,7 @@ impl Upstreams {
             worker,
             table,
             pools: Pools::default(),
+            pipes: Rc::default(),
         }
     }
 

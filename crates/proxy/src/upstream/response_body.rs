@@ -23,6 +23,7 @@ use super::pool::{Http1, Lease};
 use super::read_ahead::ReadAhead;
 use super::spool::Disk;
 use super::trailers;
+use crate::pipes::PipeGuard;
 
 /// Why a response body ended early. The client sees a truncated response: a reset stream or a connection closed before the
 /// announced end, never a clean one.
@@ -94,6 +95,20 @@ impl UpstreamBody {
         match &mut self.source {
             Source::Switched(switched) => switched.take(),
             Source::Direct(_) | Source::Ahead(_) => None,
+        }
+    }
+}
+
+impl UpstreamBody {
+    /// See [`headgate_http1::Piped`]: the next bytes, if both sides are sockets.
+    pub(crate) fn poll_pipe(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<PipeGuard, BodyError>>> {
+        match &mut self.source {
+            Source::Direct(direct) => direct.poll_pipe(cx),
+            // One that is read ahead is in memory or in a file.
+            Source::Ahead(_) | Source::Switched(_) => Poll::Ready(None),
         }
     }
 }
@@ -198,7 +213,7 @@ impl Direct {
         };
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
-                self.note(&frame);
+                self.note(frame.data_ref().map_or(0, Bytes::len));
                 Some(Ok(trailers::without_forbidden(frame)))
             }
             Some(Err(error)) => {
@@ -211,6 +226,32 @@ impl Direct {
                 None
             }
         })
+    }
+
+    /// The next bytes, in a pipe; `None` if they are not in the socket, or there is no pipe.
+    fn poll_pipe(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<PipeGuard, BodyError>>> {
+        let Some(completion) = self.completion.as_ref() else {
+            return Poll::Ready(None);
+        };
+        let lent = || Some((completion.connection()?, completion.upstreams.pipes.lend()?));
+        let Some((connection, mut pipe)) = lent() else {
+            return Poll::Ready(None);
+        };
+        let filled = connection.poll_fill(cx, &mut |socket, most| pipe.fill(socket, most));
+        let Poll::Ready(filled) = filled else {
+            drop(pipe);
+            return self.poll_silence(cx);
+        };
+        Poll::Ready(filled.map(|filled| match filled {
+            Ok(length) => {
+                self.note(length);
+                Ok(pipe)
+            }
+            Err(error) => {
+                self.fail(Failed::Reported);
+                Err(BodyError::Upstream(error.into()))
+            }
+        }))
     }
 
     fn poll_received(
@@ -260,10 +301,7 @@ impl Direct {
         self.failed = Some(failed);
     }
 
-    fn poll_silence(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_silence<T>(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, BodyError>>> {
         let Some(completion) = &mut self.completion else {
             return Poll::Pending;
         };
@@ -279,14 +317,11 @@ impl Direct {
         Poll::Ready(Some(Err(BodyError::Timeout)))
     }
 
-    fn note(&mut self, frame: &Frame<Bytes>) {
+    fn note(&mut self, length: usize) {
         if let Some(completion) = &mut self.completion {
             completion.lease.timer().rest();
-            let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-            completion
-                .progress
-                .bytes
-                .set(completion.progress.bytes.get() + length);
+            let bytes = &completion.progress.bytes;
+            bytes.set(bytes.get() + length as u64);
         }
         self.complete_at_end();
     }

@@ -11,6 +11,9 @@ use crate::client::framing::Buffer;
 use crate::gate::lock;
 use crate::wait::PATIENCE;
 
+/// A peer that accepts nothing for so long is not reading.
+const BLOCKED: Duration = Duration::from_millis(200);
+
 /// An upstream that runs a script for each connection.
 #[derive(Debug)]
 pub struct Scripted {
@@ -172,6 +175,17 @@ impl ScriptedConnection {
     /// Writes; `false` when that failed.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Writes what the peer accepts without reading for [`BLOCKED`]; returns how many bytes that are.
+    pub fn send_until_blocked(&mut self, bytes: &[u8]) -> usize {
+        let _ = self.stream.set_write_timeout(Some(BLOCKED));
+        let mut accepted = 0;
+        while let Ok(written @ 1..) = self.stream.write(&bytes[accepted..]) {
+            accepted += written;
+        }
+        let _ = self.stream.set_write_timeout(None);
+        accepted
     }
 
     /// Waits until the peer closes; `false` when it sent something before.

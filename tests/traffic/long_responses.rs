@@ -1,0 +1,166 @@
+//! Responses that are long enough for the kernel to move them from socket to socket.
+
+use headgate_testkit::{Connection, Gate, Request, Scenario, Scripted, ScriptedConnection};
+
+use super::setup::BINARY;
+
+/// Bytes of which no two places look alike, which begin in another way for each `number`.
+fn content(number: usize, length: usize) -> Vec<u8> {
+    let words = (0_u64..).map(|word| {
+        let seed = (number as u64 + 1) << 40;
+        (seed + word)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .to_be_bytes()
+    });
+    words.flatten().take(length).collect()
+}
+
+/// A head, and `sent` of the bytes that it announces.
+fn send(connection: &mut ScriptedConnection, announced: usize, sent: &[u8]) -> bool {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {announced}\r\n\r\n");
+    connection.send(head) && connection.send(sent)
+}
+
+#[test]
+fn they_arrive_as_they_were_sent() {
+    const LENGTHS: [usize; 8] = [
+        32 << 10,
+        (32 << 10) - 1,
+        (32 << 10) + 1,
+        3 << 20,
+        10,
+        100_000,
+        0,
+        1 << 20,
+    ];
+    let upstream = Scripted::start(|connection| {
+        for (number, length) in LENGTHS.into_iter().enumerate() {
+            connection.request();
+            send(connection, length, &content(number, length));
+        }
+        connection.wait_for_close();
+    });
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
+    let mut connection = Connection::open(program.http());
+    for (number, length) in LENGTHS.into_iter().enumerate() {
+        connection.send(Request::get(&format!("/{length}")).bytes());
+        let response = connection.response().is(200);
+        assert!(response.complete, "{length}");
+        assert!(response.body == content(number, length), "{length}");
+        let logged = format!("\"GET /{length} HTTP/1.1\" 200 {length} ");
+        program.until_access_log(&logged, |line| line.contains(&logged));
+    }
+    assert_eq!(upstream.connections(), 1, "it is kept after each of them");
+}
+
+#[test]
+fn requests_may_be_pipelined() {
+    const LENGTH: usize = 300_000;
+    let upstream = Scripted::start(|connection| {
+        for number in 0..3 {
+            connection.request();
+            send(connection, LENGTH, &content(number, LENGTH));
+        }
+    });
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
+    let mut connection = Connection::open(program.http());
+    connection.send(Request::get("/").bytes().repeat(3));
+    for number in 0..3 {
+        let response = connection.response().is(200);
+        assert!(response.body == content(number, LENGTH), "{number}");
+    }
+}
+
+#[test]
+fn one_that_ends_early_is_cut() {
+    let upstream = Scripted::start(|connection| {
+        connection.request();
+        send(connection, 1 << 20, &content(0, 500_000));
+    });
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
+    let mut connection = Connection::open(program.http());
+    connection.send(Request::get("/").bytes());
+    let response = connection.response().is(200);
+    assert!(!response.complete);
+    assert!(response.body == content(0, 500_000), "all that was sent");
+    assert!(connection.is_closed(), "the framing is lost");
+}
+
+#[test]
+fn one_that_stalls_is_cut() {
+    let upstream = Scripted::start(|connection| {
+        connection.request();
+        send(connection, 1 << 20, &content(0, 500_000));
+        connection.wait_for_close();
+    });
+    let program =
+        Scenario::simple(upstream.address(), &[("proxy-read-timeout", "1")]).start(BINARY);
+    let response = Request::get("/").send(program.http()).is(200);
+    assert!(!response.complete);
+    assert!(response.body == content(0, 500_000), "all that was sent");
+}
+
+#[test]
+fn bytes_after_the_end_reach_no_client() {
+    let upstream = Scripted::start(|connection| {
+        connection.request();
+        let mut sent = content(0, 200_000);
+        sent.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong");
+        send(connection, 200_000, &sent);
+        connection.wait_for_close();
+    });
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
+    let mut connection = Connection::open(program.http());
+    for _ in 0..2 {
+        connection.send(Request::get("/").bytes());
+        let response = connection.response().is(200);
+        assert!(response.body == content(0, 200_000));
+    }
+    assert_eq!(upstream.connections(), 2, "nothing after it can be trusted");
+}
+
+#[test]
+fn a_client_that_reads_later_gets_all_of_it() {
+    const LENGTH: usize = 32 << 20;
+    let blocked = Gate::new();
+    let seen = blocked.clone();
+    let upstream = Scripted::start(move |connection| {
+        connection.request();
+        let body = content(0, LENGTH);
+        connection.send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n"
+        ));
+        let accepted = connection.send_until_blocked(&body);
+        seen.open();
+        connection.send(&body[accepted..]);
+        connection.wait_for_close();
+    });
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
+    let mut connection = Connection::open(program.http());
+    connection.send(Request::get("/").bytes());
+    // Sockets and a pipe are full; nothing else holds any of it.
+    blocked.pass();
+    let response = connection.response().is(200);
+    assert!(response.complete && response.body == content(0, LENGTH));
+}
+
+#[test]
+fn the_connection_to_the_endpoint_ends_with_the_client() {
+    let closed = Gate::new();
+    let seen = closed.clone();
+    let upstream = Scripted::start(move |connection| {
+        connection.request();
+        send(connection, 64 << 20, &content(0, 100_000));
+        while connection.send([b'x'; 4096]) {}
+        seen.open();
+    });
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
+    let mut connection = Connection::open(program.http());
+    connection.send(Request::get("/").bytes());
+    connection.exactly(50_000);
+    drop(connection);
+    closed.pass();
+    program.until_access_log("a request that the client gave up", |line| {
+        line.contains("\"GET / HTTP/1.1\" 200")
+    });
+}
