@@ -143,14 +143,15 @@ mod tests {
 
     #[test]
     fn requests_that_last_are_spread_evenly() {
-        for (n, apart) in [(5, 1), (100, 6)] {
+        for (n, above) in [(5, 1), (100, 5)] {
             let endpoints = endpoints(n);
             let loads = InFlight::new(&endpoints, None);
             let add = |_| loads.add(&loads.pick(&endpoints, &[], None)?);
             let requests: Vec<_> = (0..2003).map(add).collect();
             let counts: Vec<_> = endpoints.iter().map(|one| loads.count(one)).collect();
-            let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
-            assert!(most - least <= apart, "{counts:?}");
+            // Of two chosen at random, the less busy one gets the request: few get many more than the others, but one may get few.
+            let most = counts.iter().max().unwrap();
+            assert!(most - 2003 / counts.len() <= above, "{counts:?}");
             drop(requests);
             assert!(endpoints.iter().all(|endpoint| loads.count(endpoint) == 0));
         }
