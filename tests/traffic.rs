@@ -31,7 +31,7 @@ mod traffic {
     mod limits;
     mod listeners;
     mod locations;
-    mod long_responses;
+    mod long_bodies;
     mod mirrors;
     mod observe;
     mod overload;

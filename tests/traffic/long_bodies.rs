@@ -1,8 +1,23 @@
-//! Responses that are long enough for the kernel to move them from socket to socket.
+//! Bodies that are long enough for the kernel to move them from socket to socket.
 
 use headgate_testkit::{Connection, Gate, Request, Scenario, Scripted, ScriptedConnection};
 
 use super::setup::BINARY;
+
+/// Request bodies are not read whole before they are sent.
+const STREAMED: &[(&str, &str)] = &[("proxy-request-buffering", "off"), ("proxy-body-size", "0")];
+
+/// Around the least that is moved, and others.
+const LENGTHS: [usize; 8] = [
+    32 << 10,
+    (32 << 10) - 1,
+    (32 << 10) + 1,
+    3 << 20,
+    10,
+    100_000,
+    0,
+    1 << 20,
+];
 
 /// Bytes of which no two places look alike, which begin in another way for each `number`.
 fn content(number: usize, length: usize) -> Vec<u8> {
@@ -22,17 +37,7 @@ fn send(connection: &mut ScriptedConnection, announced: usize, sent: &[u8]) -> b
 }
 
 #[test]
-fn they_arrive_as_they_were_sent() {
-    const LENGTHS: [usize; 8] = [
-        32 << 10,
-        (32 << 10) - 1,
-        (32 << 10) + 1,
-        3 << 20,
-        10,
-        100_000,
-        0,
-        1 << 20,
-    ];
+fn responses_arrive_as_they_were_sent() {
     let upstream = Scripted::start(|connection| {
         for (number, length) in LENGTHS.into_iter().enumerate() {
             connection.request();
@@ -72,22 +77,24 @@ fn requests_may_be_pipelined() {
 }
 
 #[test]
-fn one_that_ends_early_is_cut() {
-    let upstream = Scripted::start(|connection| {
-        connection.request();
-        send(connection, 1 << 20, &content(0, 500_000));
-    });
-    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
-    let mut connection = Connection::open(program.http());
-    connection.send(Request::get("/").bytes());
-    let response = connection.response().is(200);
-    assert!(!response.complete);
-    assert!(response.body == content(0, 500_000), "all that was sent");
-    assert!(connection.is_closed(), "the framing is lost");
+fn a_response_that_ends_early_is_cut() {
+    for sent in [0, 5, 5000, 500_000] {
+        let upstream = Scripted::start(move |connection| {
+            connection.request();
+            send(connection, 1 << 20, &content(0, sent));
+        });
+        let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
+        let mut connection = Connection::open(program.http());
+        connection.send(Request::get("/").bytes());
+        let response = connection.response().is(200);
+        assert!(!response.complete);
+        assert!(response.body == content(0, sent), "all that was sent");
+        assert!(connection.is_closed(), "the framing is lost");
+    }
 }
 
 #[test]
-fn one_that_stalls_is_cut() {
+fn a_long_response_that_stalls_is_cut() {
     let upstream = Scripted::start(|connection| {
         connection.request();
         send(connection, 1 << 20, &content(0, 500_000));
@@ -101,7 +108,7 @@ fn one_that_stalls_is_cut() {
 }
 
 #[test]
-fn bytes_after_the_end_reach_no_client() {
+fn bytes_after_the_end_of_a_response_reach_no_client() {
     let upstream = Scripted::start(|connection| {
         connection.request();
         let mut sent = content(0, 200_000);
@@ -163,4 +170,104 @@ fn the_connection_to_the_endpoint_ends_with_the_client() {
     program.until_access_log("a request that the client gave up", |line| {
         line.contains("\"GET / HTTP/1.1\" 200")
     });
+}
+
+/// The head of a request whose body has this length.
+fn post(length: usize, fields: &str) -> String {
+    format!("POST /{length} HTTP/1.1\r\nHost: a.test\r\nContent-Length: {length}\r\n{fields}\r\n")
+}
+
+#[test]
+fn requests_arrive_as_they_were_sent() {
+    let upstream = Scripted::start(|connection| {
+        for (number, length) in LENGTHS.into_iter().enumerate() {
+            connection.head();
+            let body = connection.exactly(length).unwrap();
+            let status = match body == content(number, length) {
+                true => "200 OK",
+                false => "500 Differs",
+            };
+            connection.send(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"));
+        }
+        connection.wait_for_close();
+    });
+    let program = Scenario::simple(upstream.address(), STREAMED).start(BINARY);
+    let mut connection = Connection::open(program.http());
+    for (number, length) in LENGTHS.into_iter().enumerate() {
+        connection.send(post(length, ""));
+        connection.send(content(number, length));
+        connection.response().is(200);
+    }
+    assert_eq!(upstream.connections(), 1, "it is kept after each of them");
+}
+
+#[test]
+fn a_request_that_waits_for_100_is_moved_after_it() {
+    let upstream = Scripted::start(|connection| {
+        connection.head();
+        let body = connection.exactly(500_000).unwrap();
+        assert!(body == content(0, 500_000));
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+    let program = Scenario::simple(upstream.address(), STREAMED).start(BINARY);
+    let mut connection = Connection::open(program.http());
+    connection.send(post(500_000, "Expect: 100-continue\r\n"));
+    let interim = connection.try_head().unwrap();
+    assert!(interim.starts_with("HTTP/1.1 100 "), "{interim}");
+    connection.send(content(0, 500_000));
+    connection.response().is(200);
+}
+
+#[test]
+fn a_request_that_ends_early_reaches_no_endpoint_whole() {
+    let received = Gate::new();
+    let seen = received.clone();
+    let upstream = Scripted::start(move |connection| {
+        connection.head();
+        assert!(connection.exactly(500_000).unwrap() == content(0, 500_000));
+        assert!(connection.wait_for_close(), "no byte follows");
+        seen.open();
+    });
+    let program = Scenario::simple(upstream.address(), STREAMED).start(BINARY);
+    let mut connection = Connection::open(program.http());
+    connection.send(post(1 << 20, ""));
+    connection.send(content(0, 500_000));
+    connection.half_close();
+    received.pass();
+    let log = program.until_access_log("its line", |line| line.contains("\"POST /1048576 "));
+    assert!(!log.contains("\" 200 "), "{log}");
+}
+
+#[test]
+fn a_request_that_stalls_is_refused() {
+    let upstream = Scripted::start(|connection| {
+        connection.head();
+        connection.wait_for_close();
+    });
+    let program = Scenario::simple(upstream.address(), STREAMED)
+        .settings(&[("client-body-timeout", "1")])
+        .start(BINARY);
+    let mut connection = Connection::open(program.http());
+    connection.send(post(1 << 20, ""));
+    connection.send(content(0, 500_000));
+    connection.response().is(408);
+}
+
+#[test]
+fn the_next_request_follows_a_long_one() {
+    let upstream = Scripted::start(|connection| {
+        connection.head();
+        assert!(connection.exactly(200_000).unwrap() == content(0, 200_000));
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst");
+        assert!(connection.head().unwrap().starts_with("GET /next "));
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext");
+    });
+    let program = Scenario::simple(upstream.address(), STREAMED).start(BINARY);
+    let mut connection = Connection::open(program.http());
+    let mut bytes = post(200_000, "").into_bytes();
+    bytes.extend(content(0, 200_000));
+    bytes.extend(Request::get("/next").bytes());
+    connection.send(bytes);
+    assert_eq!(connection.response().is(200).text(), "first");
+    assert_eq!(connection.response().is(200).text(), "next");
 }

@@ -1,19 +1,18 @@
 //! A connection, driven by the task of its request.
 
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
 use http::StatusCode;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::Error;
 use crate::chunked::Part;
 use crate::input::Input;
-use crate::io::Socket;
+use crate::io::{Fill, Io, Piped};
 use crate::left::Left;
 use crate::request::RequestHead;
 use crate::response::{self, Asked, ResponseHead, Step};
@@ -109,8 +108,8 @@ impl<S, B> Connection<S, B> {
 
 impl<S, B> Connection<S, B>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
-    B: Body<Data = Bytes> + Unpin,
+    S: Io,
+    B: Piped<Data = Bytes> + Unpin,
 {
     /// Whether it can serve a request now: it is [reusable](Connection::is_reusable), and the endpoint has sent nothing and not
     /// closed it, as far as is known without waiting. No task is woken by the connection afterwards.
@@ -239,7 +238,7 @@ where
         })
     }
 
-    /// Has `fill` read a part of the body from the socket, at most so many bytes; returns how many it has read. `None` if only
+    /// Has `fill` read a part of the body from the socket; returns how many bytes it has read. `None` if only
     /// [`Connection::poll_frame`] reads it: its length is unknown, some of it has been read ahead, or the stream is no socket.
     ///
     /// # Errors
@@ -247,31 +246,23 @@ where
     pub fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
-        fill: &mut dyn FnMut(BorrowedFd<'_>, u64) -> io::Result<usize>,
-    ) -> Poll<Option<Result<usize, Error>>>
-    where
-        S: Socket,
-    {
-        let Reading::Body(Left::Length(left)) = &mut self.reading else {
+        fill: &mut Fill<'_>,
+    ) -> Poll<Option<Result<usize, Error>>> {
+        let Reading::Body(left) = &mut self.reading else {
             return Poll::Ready(None);
         };
-        if self.failed || !self.input.is_empty() || !self.io.is_socket() {
+        if self.failed {
             return Poll::Ready(None);
         }
-        let read = match self.io.poll_receive(cx, &mut |socket| fill(socket, *left)) {
-            Poll::Ready(Ok(0)) => Err(Error::Truncated),
-            Poll::Ready(read) => read.map_err(Error::Io),
-            Poll::Pending => return self.poll_later(cx),
+        let Poll::Ready(filled) = left.poll_fill(&self.input, &mut self.io, cx, fill) else {
+            return self.poll_later(cx);
         };
-        if let Ok(read) = read {
-            *left = left.saturating_sub(read as u64);
-            if *left == 0 {
-                self.reading = Reading::Idle;
-            }
-        } else {
+        if matches!(filled, Some(Err(_))) {
             self.lose();
+        } else if left.is_end() {
+            self.reading = Reading::Idle;
         }
-        Poll::Ready(Some(read))
+        Poll::Ready(filled)
     }
 
     /// Waits for the endpoint, and for a failure of the request.

@@ -7,9 +7,12 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http_body::Body;
+use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+/// What moves bytes from a socket into a pipe, at most so many; returns their number.
+pub type Fill<'f> = dyn FnMut(BorrowedFd<'_>, u64) -> io::Result<usize> + 'f;
 
 /// What moves bytes from or to a socket that does not block; returns their number.
 pub type Transfer<'t> = dyn FnMut(BorrowedFd<'_>) -> io::Result<usize> + 't;
@@ -61,10 +64,12 @@ pub trait Pipe: Debug {
 /// then.
 pub type NextPipe<E> = Option<Result<Box<dyn Pipe>, E>>;
 
-/// A body of which the kernel may hold parts.
+/// A body of which the kernel may hold parts. By default it holds none.
 pub trait Piped: Body {
     /// The next bytes.
-    fn poll_pipe(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<NextPipe<Self::Error>>;
+    fn poll_pipe(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<NextPipe<Self::Error>> {
+        Poll::Ready(None)
+    }
 }
 
 impl Socket for TcpStream {
@@ -122,6 +127,32 @@ impl<S: Socket + ?Sized> Socket for Box<S> {
         send: &mut Transfer<'_>,
     ) -> Poll<io::Result<usize>> {
         (**self).poll_send(cx, send)
+    }
+}
+
+/// A body of which the kernel holds nothing.
+#[derive(Debug, Default)]
+pub struct Unpiped<B>(pub B);
+
+impl<B: Body + Unpin> Piped for Unpiped<B> {}
+
+impl<B: Body + Unpin> Body for Unpiped<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::io::AsyncRead;
 use crate::Error;
 use crate::chunked::{Chunked, Part};
 use crate::input::Input;
+use crate::io::{Fill, Socket};
 
 /// What is left to read of a body.
 #[derive(Debug)]
@@ -35,6 +36,32 @@ impl Left {
             Self::Length(left) => SizeHint::with_exact(*left),
             Self::Chunked(_) | Self::Close => SizeHint::new(),
         }
+    }
+
+    /// Has `fill` read the next bytes from the socket. `None` if only [`Left::poll_next`] reads them.
+    pub(crate) fn poll_fill<S: Socket + ?Sized>(
+        &mut self,
+        input: &Input,
+        io: &mut S,
+        cx: &mut Context<'_>,
+        fill: &mut Fill<'_>,
+    ) -> Poll<Option<Result<usize, Error>>> {
+        let Self::Length(left @ 1..) = self else {
+            return Poll::Ready(None);
+        };
+        if !input.is_empty() || !io.is_socket() {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(Some(
+            match ready!(io.poll_receive(cx, &mut |socket| fill(socket, *left))) {
+                Ok(0) => Err(Error::Truncated),
+                Ok(read) => {
+                    *left = left.saturating_sub(read as u64);
+                    Ok(read)
+                }
+                Err(error) => Err(Error::Io(error)),
+            },
+        ))
     }
 
     /// Reads the next part, never [`Part::More`].

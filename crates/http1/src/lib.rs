@@ -27,6 +27,6 @@ pub mod server;
 
 pub use connection::Connection;
 pub use error::Error;
-pub use io::{Coded, Io, NextPipe, Pipe, Piped, Socket, Transfer};
+pub use io::{Coded, Fill, Io, NextPipe, Pipe, Piped, Socket, Transfer, Unpiped};
 pub use request::RequestHead;
 pub use response::ResponseHead;

@@ -80,7 +80,7 @@ impl<B> Sending<B> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
+impl<B: Piped<Data = Bytes> + Unpin> Sending<B> {
     /// Sends `body` after the head that was written.
     pub(crate) fn begin(&mut self, framing: Framing, body: Option<B>) {
         self.body = body.filter(|_| framing != Framing::Length(0));
@@ -96,55 +96,64 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         Ok(())
     }
 
-    /// Sends the rest of the message as far as there is some, and its receiver takes it.
-    pub(crate) fn poll<S: AsyncWrite + Unpin>(
+    /// Sends the rest of the message as far as there is some, and its receiver takes it. A long body of known length goes through
+    /// pipes as far as it can, if the receiver is a socket.
+    pub(crate) fn poll<S: AsyncWrite + Socket + Unpin>(
         &mut self,
         io: &mut S,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         loop {
-            let filled = self.poll_fill(cx);
-            ready!(self.poll_write(filled, io, cx))?;
+            let filled = self.poll_fill(io, cx);
+            if let Poll::Ready(Err(error)) = filled {
+                return Poll::Ready(Err(error));
+            }
+            ready!(self.output.poll_write(io, cx)).map_err(Error::Io)?;
+            ready!(self.poll_empty(io, cx)).map_err(Error::Io)?;
             if self.body.is_none() {
                 return Poll::Ready(Ok(()));
             }
+            ready!(filled)?;
         }
     }
 
-    /// Writes all of the output, which was `filled` by the body.
-    fn poll_write<S: AsyncWrite + Unpin>(
-        &mut self,
-        filled: Poll<Result<(), Error>>,
-        io: &mut S,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        if let Poll::Ready(Err(error)) = filled {
-            return Poll::Ready(Err(error));
-        }
-        ready!(self.output.poll_write(io, cx)).map_err(Error::Io)?;
-        match self.body {
-            Some(_) => filled,
-            None => Poll::Ready(Ok(())),
-        }
-    }
-
-    /// Takes pieces of the body until it ends, has none, or the output is full.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while self.body.is_some() && !self.output.is_full() {
-            ready!(self.poll_frame(cx))?;
+    /// Takes pieces of the body until it ends, has none, the output is full, or the last is in a pipe.
+    fn poll_fill(&mut self, to: &impl Socket, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while self.pipe.is_none() && !self.output.is_full() {
+            let Some(body) = &mut self.body else {
+                break;
+            };
+            if let Framing::Length(left @ PIPED..) = &mut self.framing
+                && to.is_socket()
+                && let Some(pipe) = ready!(Pin::new(&mut *body).poll_pipe(cx))
+            {
+                let pipe = pipe.map_err(|_| Error::SentBody)?;
+                // More than was announced cannot be sent.
+                let after = left.checked_sub(pipe.length() as u64);
+                *left = after.ok_or(Error::SentBody)?;
+                if *left == 0 {
+                    self.body = None;
+                }
+                self.pipe = Some(pipe);
+                break;
+            }
+            let frame = ready!(Pin::new(&mut *body).poll_frame(cx)).transpose();
+            let frame = frame.map_err(|_| Error::SentBody)?;
+            let is_last = frame.is_none() || body.is_end_stream();
+            self.frame(frame, is_last)?;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Takes the next piece of the body.
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let Some(body) = &mut self.body else {
-            return Poll::Ready(Ok(()));
-        };
-        let frame = ready!(Pin::new(&mut *body).poll_frame(cx)).transpose();
-        let frame = frame.map_err(|_| Error::SentBody)?;
-        let is_last = frame.is_none() || body.is_end_stream();
-        Poll::Ready(self.frame(frame, is_last))
+    /// Sends what is in the pipe.
+    fn poll_empty(&mut self, io: &mut impl Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(pipe) = &mut self.pipe {
+            if ready!(io.poll_send(cx, &mut |socket| pipe.send(socket)))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.pipe.take_if(|pipe| pipe.length() == 0);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn frame(&mut self, frame: Option<Frame<Bytes>>, is_last: bool) -> Result<(), Error> {
@@ -215,58 +224,6 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         }
         out.extend_from_slice(b"\r\n");
         Ok(())
-    }
-}
-
-impl<B: Piped<Data = Bytes> + Unpin> Sending<B> {
-    /// The same, but a long body of known length goes through pipes as far as it can, if the receiver is a socket.
-    pub(crate) fn poll_piped<S: AsyncWrite + Socket + Unpin>(
-        &mut self,
-        io: &mut S,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        loop {
-            if let Some(pipe) = &mut self.pipe {
-                let sent = io.poll_send(cx, &mut |socket| pipe.send(socket));
-                match ready!(sent).map_err(Error::Io)? {
-                    0 => return Poll::Ready(Err(Error::Io(io::ErrorKind::WriteZero.into()))),
-                    _ if pipe.length() > 0 => continue,
-                    _ => self.pipe = None,
-                }
-            }
-            if self.body.is_none() || !self.is_long() || !io.is_socket() {
-                return self.poll(io, cx);
-            }
-            // What comes before the pipe is written first.
-            let filled = match self.output.is_empty() {
-                true => self.poll_pipe(cx),
-                false => self.poll_frame(cx),
-            };
-            ready!(self.poll_write(filled, io, cx))?;
-        }
-    }
-
-    fn is_long(&self) -> bool {
-        matches!(self.framing, Framing::Length(PIPED..))
-    }
-
-    /// Takes the next bytes of the body, in a pipe if possible.
-    fn poll_pipe(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let (Some(body), Framing::Length(left)) = (&mut self.body, &mut self.framing) else {
-            return Poll::Ready(Ok(()));
-        };
-        let Some(pipe) = ready!(Pin::new(body).poll_pipe(cx)) else {
-            return self.poll_frame(cx);
-        };
-        let pipe = pipe.map_err(|_| Error::SentBody)?;
-        // More than was announced cannot be sent.
-        let after = left.checked_sub(pipe.length() as u64);
-        *left = after.ok_or(Error::SentBody)?;
-        if *left == 0 {
-            self.body = None;
-        }
-        self.pipe = Some(pipe);
-        Poll::Ready(Ok(()))
     }
 }
 

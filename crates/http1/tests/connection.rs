@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use headgate_http1::{Connection, Error, RequestHead, ResponseHead};
+use headgate_http1::{Connection, Error, Piped, RequestHead, ResponseHead, Unpiped};
 use http::{HeaderMap, Method, Uri, Version};
 use http_body::{Body, Frame};
 use support::Script;
@@ -18,6 +18,8 @@ use tokio::io::AsyncReadExt;
 /// A body of which the next piece comes when it is put here; `Some(None)` is a failure.
 #[derive(Default)]
 struct Fed(Option<Option<Bytes>>);
+
+impl Piped for Fed {}
 
 impl Body for Fed {
     type Data = Bytes;
@@ -36,7 +38,7 @@ impl Body for Fed {
 
 fn start<B>(connection: &mut Connection<Script, B>, method: Method, body: B)
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Piped<Data = Bytes> + Unpin,
 {
     let head = RequestHead {
         method: &method,
@@ -162,7 +164,7 @@ fn a_connection_is_kept_only_while_the_endpoint_is_silent() {
         start(
             &mut connection,
             Method::GET,
-            http_body_util::Empty::<Bytes>::new(),
+            Unpiped(http_body_util::Empty::<Bytes>::new()),
         );
         once(|cx| connection.poll_head(cx)).unwrap().unwrap();
         let data = once(|cx| connection.poll_frame(cx))
@@ -202,7 +204,7 @@ async fn after_a_switch_the_connection_is_a_stream() {
     start(
         &mut connection,
         Method::GET,
-        http_body_util::Empty::<Bytes>::new(),
+        Unpiped(http_body_util::Empty::<Bytes>::new()),
     );
     let head = poll_fn(|cx| connection.poll_head(cx)).await.unwrap();
     assert!(head.status == 101 && !connection.is_usable());
@@ -221,7 +223,7 @@ fn a_body_shorter_than_announced_is_no_request() {
         version: Version::HTTP_10,
         headers: &headers,
     };
-    let body = http_body_util::Full::new(Bytes::from_static(b"short"));
+    let body = Unpiped(http_body_util::Full::new(Bytes::from_static(b"short")));
     connection.start(&head, body).unwrap();
     let head = once(|cx| connection.poll_head(cx));
     assert!(matches!(head, Some(Err(Error::ShortBody))));

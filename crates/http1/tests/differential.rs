@@ -8,7 +8,7 @@ use std::future::{Future, poll_fn};
 use std::time::Duration;
 
 use bytes::Bytes;
-use headgate_http1::{Connection, Error, RequestHead};
+use headgate_http1::{Connection, Error, RequestHead, Unpiped};
 use http::header::CONNECTION;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Empty};
@@ -97,7 +97,9 @@ async fn ours(bytes: &[u8], mode: Mode) -> Read {
         version: Version::HTTP_11,
         headers: &HeaderMap::new(),
     };
-    connection.start(&head, Empty::<Bytes>::new()).unwrap();
+    connection
+        .start(&head, Unpiped(Empty::<Bytes>::new()))
+        .unwrap();
     let refused = |error: Error| End::Refused(error.to_string());
     match soon(poll_fn(|cx| connection.poll_head(cx))).await {
         None => return read,

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use headgate_http1::Error;
 use headgate_http1::server::{Connection, Incoming, Next, Reply};
+use headgate_http1::{Error, Unpiped};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 const GET: &str = "GET /one HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
 
-type Served = Connection<Full<Bytes>>;
+type Served = Connection<Unpiped<Full<Bytes>>>;
 
 /// A client, and its connection.
 fn connected() -> (DuplexStream, Served) {
@@ -60,7 +60,9 @@ fn respond(connection: &mut Served, text: &'static str) {
         reason: None,
         headers: &HeaderMap::new(),
     };
-    connection.respond(&reply, Full::from(text)).unwrap();
+    connection
+        .respond(&reply, Unpiped(Full::from(text)))
+        .unwrap();
 }
 
 fn next(connection: &mut Served) -> Option<Result<Next, Error>> {
@@ -260,7 +262,7 @@ async fn after_a_switch_there_is_a_stream_with_what_came_early() {
     let taken = head(&mut connection).unwrap().body_mut().take_upgrade();
     assert!(is_there(&mut connection));
     let switching = switch(StatusCode::SWITCHING_PROTOCOLS);
-    connection.respond(&switching, Full::default()).unwrap();
+    connection.respond(&switching, Unpiped::default()).unwrap();
     assert_eq!(next(&mut connection).unwrap().unwrap(), Next::Switch);
     connection.switch();
     let mut stream = taken.unwrap().await.unwrap();
@@ -275,7 +277,7 @@ async fn after_a_switch_there_is_a_stream_with_what_came_early() {
     let (_client, mut connection) = sent(&upgrade).await;
     let taken = head(&mut connection).unwrap().body_mut().take_upgrade();
     connection
-        .respond(&switch(StatusCode::OK), Full::default())
+        .respond(&switch(StatusCode::OK), Unpiped::default())
         .unwrap();
     assert_eq!(next(&mut connection).unwrap().unwrap(), Next::Request);
     drop(connection);
@@ -289,7 +291,7 @@ async fn after_a_switch_there_is_a_stream_with_what_came_early() {
             .take_upgrade()
             .is_none()
     );
-    connection.respond(&switching, Full::default()).unwrap();
+    connection.respond(&switching, Unpiped::default()).unwrap();
     assert_eq!(
         next(&mut connection).unwrap().unwrap(),
         Next::Close,

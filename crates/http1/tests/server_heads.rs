@@ -6,6 +6,7 @@ mod support;
 
 use std::task::{Context, Poll, Waker};
 
+use headgate_http1::Unpiped;
 use headgate_http1::server::{Connection, Fault, Limits, Next, Refusal, Reply};
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
@@ -45,7 +46,7 @@ fn read(text: &str, piece: usize) -> (u64, Option<Refusal>) {
             reason: None,
             headers: &HeaderMap::new(),
         };
-        let body = Empty::<bytes::Bytes>::new();
+        let body = Unpiped(Empty::<bytes::Bytes>::new());
         connection.respond(&reply, body).unwrap();
         let Poll::Ready(Ok(Next::Request)) = connection.poll_sent(cx) else {
             return (requests + 1, None);

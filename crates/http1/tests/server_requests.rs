@@ -14,8 +14,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use headgate_http1::Error;
 use headgate_http1::server::{Connection, Fault, Limits, Next, Refusal, Reply};
+use headgate_http1::{Error, Unpiped};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty};
@@ -218,7 +218,7 @@ async fn our_end(script: Script, mode: Mode, seen: &RefCell<Vec<Seen>>) -> End {
             reason: None,
             headers: &HeaderMap::new(),
         };
-        connection.respond(&reply, Empty::new()).unwrap();
+        connection.respond(&reply, Unpiped(Empty::new())).unwrap();
         match poll_fn(|cx| connection.poll_sent(cx)).await {
             Ok(Next::Request) => {}
             Ok(Next::Close) => return End::Closed,

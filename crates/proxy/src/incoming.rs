@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use headgate_http1::Fill;
 use headgate_http1::server::{self, Upgrade};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -31,6 +32,18 @@ impl Incoming {
         match self {
             Self::Http1(body) => body.take_upgrade(),
             Self::Http2(_) => None,
+        }
+    }
+
+    /// See [`server::Incoming::poll_fill`].
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        fill: &mut Fill<'_>,
+    ) -> Poll<Option<Result<usize, Broken>>> {
+        match self {
+            Self::Http1(body) => body.poll_fill(cx, fill).map_err(|error| of_http1(&error)),
+            Self::Http2(_) => Poll::Ready(None),
         }
     }
 }

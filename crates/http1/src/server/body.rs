@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::wire::{Reading, Upgraded, Wire};
 use crate::Error;
 use crate::chunked::Part;
+use crate::io::Fill;
 
 /// The body of a request. It is read from the connection when it is polled, by whatever task, and not ahead. Dropped before its
 /// end, it ends the connection after the response, unless the rest is little and has arrived.
@@ -32,6 +33,27 @@ impl Incoming {
     /// response to CONNECT.
     pub fn take_upgrade(&mut self) -> Option<Upgrade> {
         self.upgrade.take()
+    }
+
+    /// Has `fill` read the next bytes of the body from the socket; returns how many it has read. `None` if they are in the next
+    /// frame, because the stream is no socket or some have been read ahead, or the length is not known.
+    ///
+    /// # Errors
+    /// Those of the next frame.
+    pub fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        fill: &mut Fill<'_>,
+    ) -> Poll<Option<Result<usize, Error>>> {
+        let Some(wire) = self.wire.as_ref().and_then(Weak::upgrade) else {
+            return Poll::Ready(None);
+        };
+        let mut wire = wire.borrow_mut();
+        let filled = ready!(wire.poll_fill(cx, fill));
+        if !matches!(wire.reading, Reading::Body(_)) {
+            self.wire = None;
+        }
+        Poll::Ready(filled)
     }
 
     fn with<T>(&self, call: impl FnOnce(&Wire) -> T) -> Option<T> {

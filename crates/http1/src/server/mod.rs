@@ -24,7 +24,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Version};
-use http_body::Body;
 use tokio::sync::oneshot;
 
 pub use self::body::{Incoming, Upgrade};
@@ -194,7 +193,7 @@ impl<B> Connection<B> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Connection<B> {
+impl<B: Piped<Data = Bytes> + Unpin> Connection<B> {
     /// Polls the future of the response, and sends 100 (Continue) when the body of the request is read. `None` when the client has
     /// closed the connection: then no client waits for the response.
     pub fn poll_served<F: Future>(
@@ -279,16 +278,8 @@ impl<B: Body<Data = Bytes> + Unpin> Connection<B> {
     /// # Errors
     /// If the response is not sent whole: its body failed, or the client has closed the connection.
     pub fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next, Error>> {
-        self.poll_sent_by(|sending, writer, cx| sending.poll(writer, cx), cx)
-    }
-
-    fn poll_sent_by(
-        &mut self,
-        send: impl Fn(&mut Sending<B>, &mut Writer<'_>, &mut Context<'_>) -> Poll<Result<(), Error>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Next, Error>> {
         loop {
-            match send(&mut self.sending, &mut Writer(&self.wire), cx) {
+            match self.sending.poll(&mut Writer(&self.wire), cx) {
                 Poll::Ready(Ok(())) => break,
                 Poll::Ready(Err(Error::ShortBody)) => {
                     self.sending.cut();
@@ -314,16 +305,5 @@ impl<B: Body<Data = Bytes> + Unpin> Connection<B> {
             Reading::Done if self.keep => Next::Request,
             Reading::Done | Reading::Lost => Next::Close,
         }))
-    }
-}
-
-impl<B: Piped<Data = Bytes> + Unpin> Connection<B> {
-    /// The same as [`Connection::poll_sent`], but the kernel moves a long body of known length from its socket to that of the
-    /// client, where both are sockets.
-    ///
-    /// # Errors
-    /// The same.
-    pub fn poll_piped(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next, Error>> {
-        self.poll_sent_by(|sending, writer, cx| sending.poll_piped(writer, cx), cx)
     }
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::Error;
 use crate::chunked::Part;
 use crate::input::Input;
-use crate::io::{Io, Socket, Transfer};
+use crate::io::{Fill, Io, Socket, Transfer};
 use crate::left::Left;
 
 /// Parts that are read of an abandoned body to keep the connection.
@@ -113,6 +113,37 @@ impl Wire {
         Poll::Ready(part)
     }
 
+    /// Has `fill` read the next bytes of the body from the socket. `None` if only [`Wire::poll_body`] reads them.
+    pub(super) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        fill: &mut Fill<'_>,
+    ) -> Poll<Option<Result<usize, Error>>> {
+        let Reading::Body(left) = &mut self.reading else {
+            return Poll::Ready(None);
+        };
+        if self.interim == Continue::Expected {
+            return Poll::Ready(None);
+        }
+        let filled = ready!(left.poll_fill(&self.input, &mut self.io, cx, fill));
+        if let Some(filled) = &filled {
+            self.has_read(filled.is_err());
+            if !matches!(self.reading, Reading::Body(_)) {
+                self.wake(Some(cx));
+            }
+        }
+        Poll::Ready(filled)
+    }
+
+    /// After a part of the body, which may be the last, or `failed`.
+    fn has_read(&mut self, failed: bool) {
+        self.reading = match &self.reading {
+            _ if failed => Reading::Lost,
+            Reading::Body(left) if left.is_end() => Reading::Done,
+            _ => return,
+        };
+    }
+
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Part, Error>> {
         let left = match &mut self.reading {
             Reading::Body(left) => left,
@@ -120,11 +151,7 @@ impl Wire {
             Reading::Lost => return Poll::Ready(Err(Error::Truncated)),
         };
         let part = ready!(left.poll_next(&mut self.input, &mut self.io, cx));
-        if part.is_err() {
-            self.reading = Reading::Lost;
-        } else if left.is_end() {
-            self.reading = Reading::Done;
-        }
+        self.has_read(part.is_err());
         Poll::Ready(part)
     }
 

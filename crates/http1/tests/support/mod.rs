@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use headgate_http1::Socket;
 use headgate_http1::server::Limits;
+use headgate_http1::{Piped, Socket};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use proptest::prelude::*;
@@ -52,6 +52,8 @@ pub(crate) struct Pieces {
     /// Its length is known before.
     pub(crate) known: bool,
 }
+
+impl Piped for Pieces {}
 
 impl Body for Pieces {
     type Data = Bytes;

@@ -304,7 +304,7 @@ impl<'s> Watch<'s> {
         connection: &mut Connection,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Next, End>> {
-        match connection.poll_piped(cx) {
+        match connection.poll_sent(cx) {
             Poll::Ready(sent) => Poll::Ready(sent.map_err(|error| broken(&error))),
             Poll::Pending => self.poll_stalled(cx).map(Err),
         }

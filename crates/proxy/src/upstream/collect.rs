@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use headgate_http1::Piped;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::request_body::{BodyStream, RequestBodyError};
@@ -91,6 +92,9 @@ impl HttpBody for Collecting {
     }
 }
 
+/// It is read, so it is not moved past this.
+impl Piped for Collecting {}
+
 impl Drop for Collecting {
     fn drop(&mut self) {
         self.finish(Err(Incomplete::Aborted));
@@ -107,6 +111,8 @@ mod tests {
     use super::*;
 
     struct Frames(VecDeque<Result<&'static str, RequestBodyError>>);
+
+    impl Piped for Frames {}
 
     impl HttpBody for Frames {
         type Data = Bytes;

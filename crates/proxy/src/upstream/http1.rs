@@ -3,13 +3,12 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use headgate_http1::{Error, Io, RequestHead, ResponseHead};
+use headgate_http1::{Error, Fill, Io, RequestHead, ResponseHead};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinHandle;
@@ -69,7 +68,7 @@ impl Connection {
     pub(super) fn poll_fill(
         &self,
         cx: &mut Context<'_>,
-        fill: &mut dyn FnMut(BorrowedFd<'_>, u64) -> io::Result<usize>,
+        fill: &mut Fill<'_>,
     ) -> Poll<Option<Result<usize, Error>>> {
         self.wire.borrow_mut().poll_fill(cx, fill)
     }

@@ -88,7 +88,7 @@ impl Payload {
                 min_rate: None,
                 ..rules
             };
-            let body = ClientBody::new(incoming, rules);
+            let body = ClientBody::new(incoming, rules).through(upstreams.pipes.clone());
             return Ok(Self::stream(Box::pin(body), length));
         }
         let body = ClientBody::new(incoming, rules);

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use headgate_http1::Piped;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -111,6 +112,9 @@ impl Kept {
     }
 }
 
+/// It is kept, so it is not moved past this.
+impl Piped for Reader {}
+
 impl HttpBody for Reader {
     type Data = Bytes;
     type Error = RequestBodyError;
@@ -172,13 +176,17 @@ mod tests {
     use http_body_util::{BodyExt as _, StreamBody};
 
     use super::*;
+    use headgate_http1::Unpiped;
 
     fn replay(parts: &[&'static str], memory: usize) -> Replay {
         let frames: Vec<_> = parts
             .iter()
             .map(|part| Ok(Frame::data(Bytes::from_static(part.as_bytes()))))
             .collect();
-        Replay::new(Box::pin(StreamBody::new(stream::iter(frames))), memory)
+        Replay::new(
+            Box::pin(Unpiped(StreamBody::new(stream::iter(frames)))),
+            memory,
+        )
     }
 
     async fn all(body: BodyStream) -> Bytes {

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use headgate_http1::{NextPipe, Pipe, Piped};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -19,6 +20,7 @@ use super::spool::Spool;
 use super::timer::LazyTimer;
 use super::trailers;
 use crate::incoming::{Broken, Incoming};
+use crate::pipes::Pipes;
 
 /// Why a request body could not be read to its end. All but the last two are faults of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +76,7 @@ pub(crate) struct BodyRules {
 }
 
 /// A request body that is sent as it is received.
-pub(crate) type BodyStream = Pin<Box<dyn HttpBody<Data = Bytes, Error = RequestBodyError>>>;
+pub(crate) type BodyStream = Pin<Box<dyn Piped<Data = Bytes, Error = RequestBodyError>>>;
 
 /// The body of a client: limited, timed, and without trailers that must not be merged or forwarded.
 pub(super) struct ClientBody<B = Incoming> {
@@ -83,6 +85,8 @@ pub(super) struct ClientBody<B = Incoming> {
     start: Instant,
     read: u64,
     timer: LazyTimer,
+    /// What the kernel may move it through.
+    pipes: Option<Rc<Pipes>>,
 }
 
 impl<B: HttpBody> ClientBody<B> {
@@ -94,20 +98,35 @@ impl<B: HttpBody> ClientBody<B> {
             start: Instant::now(),
             read: 0,
             timer: LazyTimer::default(),
+            pipes: None,
         }
     }
 
-    fn counted(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, RequestBodyError> {
-        self.read = self
-            .read
-            .saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64));
+    /// This body, which may go through `pipes`.
+    pub(super) fn through(self, pipes: Rc<Pipes>) -> Self {
+        Self {
+            pipes: Some(pipes),
+            ..self
+        }
+    }
+
+    /// Waits for more, as long as the client may take.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<RequestBodyError> {
+        ready!(self.timer.poll_elapsed(self.rules.timeout, cx));
+        Poll::Ready(RequestBodyError::Timeout)
+    }
+
+    /// Counts `length` bytes that were read.
+    fn count(&mut self, length: usize) -> Result<(), RequestBodyError> {
+        self.timer.rest();
+        self.read = self.read.saturating_add(length as u64);
         if self.rules.limit.is_some_and(|limit| self.read > limit) {
             return Err(RequestBodyError::TooLarge);
         }
         if self.is_slow() && !self.incoming.is_end_stream() {
             return Err(RequestBodyError::TooSlow);
         }
-        Ok(trailers::without_forbidden(frame))
+        Ok(())
     }
 
     fn is_slow(&self) -> bool {
@@ -133,15 +152,13 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let this = &mut *self;
         let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
-            ready!(this.timer.poll_elapsed(this.rules.timeout, cx));
-            return Poll::Ready(Some(Err(RequestBodyError::Timeout)));
+            return this.poll_silence(cx).map(|error| Some(Err(error)));
         };
-        this.timer.rest();
-        Poll::Ready(match frame {
-            None => None,
-            Some(Err(error)) => Some(Err(error.into())),
-            Some(Ok(frame)) => Some(this.counted(frame)),
-        })
+        Poll::Ready(frame.map(|frame| {
+            let frame = frame.map_err(Into::into)?;
+            this.count(frame.data_ref().map_or(0, Bytes::len))?;
+            Ok(trailers::without_forbidden(frame))
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -150,6 +167,28 @@ where
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
+    }
+}
+
+impl Piped for ClientBody {
+    fn poll_pipe(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<NextPipe<RequestBodyError>> {
+        let this = &mut *self;
+        let Some(mut pipe) = this.pipes.as_ref().and_then(Pipes::lend) else {
+            return Poll::Ready(None);
+        };
+        let filled = this
+            .incoming
+            .poll_fill(cx, &mut |socket, most| pipe.fill(socket, most));
+        let Poll::Ready(filled) = filled else {
+            return this.poll_silence(cx).map(|error| Some(Err(error)));
+        };
+        Poll::Ready(filled.map(|length| -> Result<Box<dyn Pipe>, _> {
+            this.count(length?)?;
+            Ok(Box::new(pipe))
+        }))
     }
 }
 
@@ -239,6 +278,23 @@ impl RequestBody {
         }
     }
 
+    /// Follows the progress: the next `part` of the body.
+    fn follow<T>(&self, part: &Poll<Option<Result<T, RequestBodyError>>>) {
+        let phase = match part {
+            Poll::Pending => Phase::Body,
+            Poll::Ready(None) => Phase::Sent,
+            Poll::Ready(Some(Ok(_))) if self.is_end_stream() => Phase::Sent,
+            Poll::Ready(Some(Ok(_))) => Phase::Endpoint,
+            Poll::Ready(Some(Err(error))) => {
+                if let Some(watch) = &self.watch {
+                    watch.fault.set(Some(*error));
+                }
+                Phase::Body
+            }
+        };
+        self.note(phase);
+    }
+
     fn note(&self, phase: Phase) {
         if let Some(watch) = &self.watch {
             watch.enter(phase);
@@ -260,19 +316,7 @@ impl HttpBody for RequestBody {
             Source::Spooled(body) => body.poll_next(cx),
             Source::Stream(body) => body.as_mut().poll_frame(cx),
         };
-        let phase = match &frame {
-            Poll::Pending => Phase::Body,
-            Poll::Ready(None) => Phase::Sent,
-            Poll::Ready(Some(Ok(_))) if self.is_end_stream() => Phase::Sent,
-            Poll::Ready(Some(Ok(_))) => Phase::Endpoint,
-            Poll::Ready(Some(Err(error))) => {
-                if let Some(watch) = &self.watch {
-                    watch.fault.set(Some(*error));
-                }
-                Phase::Body
-            }
-        };
-        self.note(phase);
+        self.follow(&frame);
         frame
     }
 
@@ -294,6 +338,22 @@ impl HttpBody for RequestBody {
             Source::Spooled(body) => SizeHint::with_exact(body.length - body.offset),
             Source::Stream(body) => body.size_hint(),
         }
+    }
+}
+
+impl Piped for RequestBody {
+    fn poll_pipe(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<NextPipe<RequestBodyError>> {
+        let Source::Stream(body) = &mut self.source else {
+            return Poll::Ready(None);
+        };
+        let pipe = body.as_mut().poll_pipe(cx);
+        if !matches!(pipe, Poll::Ready(None)) {
+            self.follow(&pipe);
+        }
+        pipe
     }
 }
 

@@ -156,7 +156,6 @@ pub(super) struct Direct {
 
 /// A failure of a body.
 enum Failed {
-    /// The consumer has time to pass on what came before.
     Unreported(BodyError),
     Reported,
 }
@@ -216,11 +215,7 @@ impl Direct {
                 self.note(frame.data_ref().map_or(0, Bytes::len));
                 Some(Ok(trailers::without_forbidden(frame)))
             }
-            Some(Err(error)) => {
-                self.fail(Failed::Unreported(error));
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+            Some(Err(error)) => return self.fail_later(error, cx),
             None => {
                 self.complete();
                 None
@@ -242,16 +237,14 @@ impl Direct {
             drop(pipe);
             return self.poll_silence(cx);
         };
-        Poll::Ready(filled.map(|filled| match filled {
-            Ok(length) => {
+        match filled {
+            None => Poll::Ready(None),
+            Some(Ok(length)) => {
                 self.note(length);
-                Ok(pipe)
+                Poll::Ready(Some(Ok(pipe)))
             }
-            Err(error) => {
-                self.fail(Failed::Reported);
-                Err(BodyError::Upstream(error.into()))
-            }
-        }))
+            Some(Err(error)) => self.fail_later(BodyError::Upstream(error.into()), cx),
+        }
     }
 
     fn poll_received(
@@ -293,6 +286,13 @@ impl Direct {
                 None => self.failed.is_none(),
             },
         }
+    }
+
+    /// The next poll fails: the consumer has time to pass on what came before.
+    fn fail_later<T>(&mut self, error: BodyError, cx: &Context<'_>) -> Poll<T> {
+        self.fail(Failed::Unreported(error));
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Closes the connection: nothing after a failure can be trusted.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use headgate_http1::Unpiped;
 use headgate_http1::server::{Connection, Limits, Next, Reply, Upgrade};
 use headgate_table::{
     Affinity, AffinityMode, BackendProtocol, Balance, Certificate, Endpoints, Forwarding,
@@ -202,7 +203,7 @@ impl World {
         client
     }
 
-    async fn serve_http1(self: Rc<Self>, mut connection: Connection<ResponseBody>) {
+    async fn serve_http1(self: Rc<Self>, mut connection: Connection<Unpiped<ResponseBody>>) {
         while let Ok(Some((request, None))) = poll_fn(|cx| connection.poll_head(cx)).await {
             let mut response = pin!(self.clone().serve(request.map(Incoming::from)));
             let response = poll_fn(|cx| connection.poll_served(response.as_mut(), cx));
@@ -216,7 +217,7 @@ impl World {
                 reason: reason.map(ReasonPhrase::as_bytes),
                 headers: &head.headers,
             };
-            connection.respond(&reply, body).unwrap();
+            connection.respond(&reply, Unpiped(body)).unwrap();
             match poll_fn(|cx| connection.poll_sent(cx)).await {
                 Ok(Next::Request) => {}
                 Ok(Next::Switch) => return connection.switch(),

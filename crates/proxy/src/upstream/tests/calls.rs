@@ -7,6 +7,7 @@ use crate::upstream::{
     Attempts, Call, CallError, CallOptions, NoClient, Payload, RequestBodyError,
 };
 use bytes::Bytes;
+use headgate_http1::Unpiped;
 use headgate_table::{Affinity, AffinityMode, Forwarding, Retry, RetryOn, Upstream};
 use http_body_util::{BodyExt, StreamBody};
 use std::net::SocketAddr;
@@ -82,7 +83,7 @@ fn stream(
         .into_iter()
         .map(|text| text.map(|text| http_body::Frame::data(Bytes::from_static(text.as_bytes()))));
     let body = StreamBody::new(futures_util::stream::iter(frames));
-    Payload::stream(Box::pin(body), length)
+    Payload::stream(Box::pin(Unpiped(body)), length)
 }
 
 #[tokio::test]
