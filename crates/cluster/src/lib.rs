@@ -14,6 +14,7 @@ pub mod gateway_status;
 mod leadership;
 pub mod lease;
 mod metrics;
+mod pods;
 pub mod running;
 pub mod status;
 pub mod stop;

@@ -3,7 +3,7 @@
 use headgate_compile::{Name, Workload};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::ListParams;
+use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client};
 
 use crate::causes::causes;
@@ -47,29 +47,32 @@ pub async fn workloads(client: &Client) -> Result<Vec<Workload>, ReadError> {
 
 async fn listed(client: &Client, labels: Option<&str>) -> Result<Vec<Workload>, ReadError> {
     let mut found = Vec::new();
-    each(client, labels, "Deployments", |object: Deployment| {
-        found.extend(Workload::deployment(&object));
-    })
-    .await?;
-    each(client, labels, "DaemonSets", |object: DaemonSet| {
-        found.extend(Workload::daemon_set(&object));
-    })
-    .await?;
+    for (what, kind) in [
+        ("Deployments", ApiResource::erase::<Deployment>(&())),
+        ("DaemonSets", ApiResource::erase::<DaemonSet>(&())),
+    ] {
+        each(client, labels, (what, &kind), |object| {
+            let object = serde_json::to_value(object);
+            found.extend(
+                object
+                    .ok()
+                    .and_then(|object| Workload::read(&kind.kind, object)),
+            );
+        })
+        .await?;
+    }
     found.sort();
     Ok(found)
 }
 
 /// Calls `take` with each object of a kind in all namespaces, page by page.
-async fn each<K>(
+async fn each(
     client: &Client,
     labels: Option<&str>,
-    what: &'static str,
-    mut take: impl FnMut(K),
-) -> Result<(), ReadError>
-where
-    K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
-{
-    let api: Api<K> = Api::all(client.clone());
+    (what, kind): (&'static str, &ApiResource),
+    mut take: impl FnMut(DynamicObject),
+) -> Result<(), ReadError> {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), kind);
     let mut page = ListParams::default().limit(PAGE);
     if let Some(labels) = labels {
         page = page.labels(labels);

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use headgate_compile::Name;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
+use serde::Deserialize as _;
 use serde_json::json;
 
 use crate::causes::causes;
 use crate::field_manager::FIELD_MANAGER;
+use crate::pods::Pod;
 
 /// Between two checks of whether Pods are left.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -119,12 +120,16 @@ impl Stopping<'_> {
                 scale.status.and_then(|status| status.selector)
             }
             WorkloadKind::DaemonSet => {
-                let api: Api<DaemonSet> = Api::namespaced(client, namespace);
+                let kind = ApiResource::erase::<DaemonSet>(&());
+                let api: Api<DynamicObject> = Api::namespaced_with(client, namespace, &kind);
                 let selector = json!({"nodeSelector": {NOWHERE: "true"}});
                 let patch = Patch::Merge(json!({"spec": {"template": {"spec": selector}}}));
                 let stopped = api.patch(&self.name.name, &params, &patch);
                 let stopped = self.bounded("changing", stopped).await?;
-                labels(&stopped.spec.selector)
+                let selector = &stopped.data["spec"]["selector"];
+                LabelSelector::deserialize(selector)
+                    .ok()
+                    .and_then(|selector| labels(&selector))
             }
         };
         let selector = selector.filter(|selector| !selector.is_empty());
@@ -141,14 +146,7 @@ impl Stopping<'_> {
             .bounded("listing Pods of", api.list(&params))
             .await?
             .items;
-        let has_ended = |pod: &Pod| {
-            let phase = pod
-                .status
-                .as_ref()
-                .and_then(|status| status.phase.as_deref());
-            matches!(phase, Some("Succeeded" | "Failed"))
-        };
-        Ok(!pods.iter().all(has_ended))
+        Ok(!pods.iter().all(Pod::has_ended))
     }
 
     fn object(&self) -> Box<str> {

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{Container, EnvVar, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Name;
@@ -39,35 +38,13 @@ impl Workload {
 
     /// The workload in a manifest; `None` if it is not one of ingress-nginx.
     pub fn read(kind: &str, manifest: Value) -> Option<Self> {
-        match kind {
-            "Deployment" => {
-                let object: Deployment = serde_json::from_value(manifest).ok()?;
-                Self::deployment(&object)
-            }
-            "DaemonSet" => {
-                let object: DaemonSet = serde_json::from_value(manifest).ok()?;
-                Self::daemon_set(&object)
-            }
-            _ => None,
-        }
-    }
-
-    /// The workload of a Deployment; `None` if it does not run ingress-nginx.
-    pub fn deployment(object: &Deployment) -> Option<Self> {
-        Self::of("Deployment", &object.metadata, &object.spec.template)
-    }
-
-    /// The workload of a DaemonSet; `None` if it does not run ingress-nginx.
-    pub fn daemon_set(object: &DaemonSet) -> Option<Self> {
-        Self::of("DaemonSet", &object.metadata, &object.spec.template)
-    }
-
-    fn of(kind: &'static str, metadata: &ObjectMeta, template: &PodTemplateSpec) -> Option<Self> {
-        let containers = &template.spec.as_ref()?.containers;
+        let kind = *Self::KINDS.iter().find(|known| **known == kind)?;
+        let Manifest { metadata, spec } = serde_json::from_value(manifest).ok()?;
+        let containers = spec.template.spec?.containers;
         let container = containers
             .iter()
             .find(|container| runs_controller(container))?;
-        let mut name = Name::of(metadata);
+        let mut name = Name::of(&metadata);
         if name.namespace.is_empty() {
             name.namespace = "default".into();
         }
@@ -81,6 +58,58 @@ impl Workload {
             name,
         })
     }
+}
+
+/// A Deployment or DaemonSet, as far as it is read. A whole one has all fields of a Pod, whose code would be a tenth of the
+/// program.
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    metadata: ObjectMeta,
+    spec: Spec,
+}
+
+#[derive(Deserialize)]
+struct Spec {
+    template: Template,
+}
+
+#[derive(Deserialize)]
+struct Template {
+    spec: Option<PodSpec>,
+}
+
+#[derive(Deserialize)]
+struct PodSpec {
+    containers: Vec<Container>,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    image: Option<String>,
+    command: Option<Vec<String>>,
+    args: Option<Vec<String>>,
+    env: Option<Vec<Variable>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Variable {
+    name: String,
+    value: Option<String>,
+    value_from: Option<Source>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Source {
+    field_ref: Option<FieldRef>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FieldRef {
+    field_path: String,
 }
 
 fn runs_controller(container: &Container) -> bool {
@@ -108,7 +137,7 @@ fn arguments(container: &Container, workload: &Name) -> Vec<String> {
 }
 
 /// The value of a variable, where it does not depend on the Pod.
-fn value(variable: &EnvVar, workload: &Name) -> Option<String> {
+fn value(variable: &Variable, workload: &Name) -> Option<String> {
     if let Some(value) = &variable.value {
         return Some(value.clone());
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headgate_compile::Name;
-use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client};
 
 use super::{Address, PublishService, ServiceKind, WriteError};
+use crate::pods::{Node, Pod};
 
 /// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,10 +62,8 @@ impl Replicas {
     /// Addresses of the nodes that run ready replicas.
     pub(super) async fn addresses(&self, internal: bool) -> Result<Arc<[Address]>, WriteError> {
         let pods = self.pods().await?;
-        let ready = pods.iter().filter(|pod| is_ready(pod));
-        let nodes: BTreeSet<&str> = ready
-            .filter_map(|pod| pod.spec.as_ref()?.node_name.as_deref())
-            .collect();
+        let ready = pods.iter().filter(|pod| pod.is_ready());
+        let nodes: BTreeSet<&str> = ready.filter_map(Pod::node).collect();
         let api: Api<Node> = Api::all(self.client.clone());
         let mut addresses = Vec::new();
         for name in nodes {
@@ -84,7 +82,7 @@ impl Replicas {
         let others = pods
             .iter()
             .filter(|pod| pod.metadata.name.as_deref() != Some(&*self.pod.name));
-        let mut running = others.filter(|pod| is_running(pod));
+        let mut running = others.filter(|pod| pod.is_running());
         Ok(running.next().is_some())
     }
 
@@ -112,37 +110,10 @@ fn selector(labels: &BTreeMap<String, String>) -> String {
     terms.join(",")
 }
 
-fn is_running(pod: &Pod) -> bool {
-    let phase = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref());
-    phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .iter()
-        .filter_map(|status| status.conditions.as_ref());
-    let mut ready = conditions
-        .flatten()
-        .filter(|condition| condition.type_ == "Ready");
-    is_running(pod) && ready.any(|condition| condition.status == "True")
-}
-
 /// The external addresses of a node; the internal ones if it has none or if `internal` is set.
 fn of_node(node: &Node, internal: bool) -> Vec<Address> {
-    let of_type = |type_: &str| -> Vec<Address> {
-        let addresses = node
-            .status
-            .iter()
-            .filter_map(|status| status.addresses.as_ref());
-        let addresses = addresses.flatten().filter(|address| address.type_ == type_);
-        addresses
-            .map(|address| Address::parse(&address.address))
-            .collect()
-    };
+    let of_type =
+        |type_: &str| -> Vec<Address> { node.addresses(type_).map(Address::parse).collect() };
     let external = if internal {
         Vec::new()
     } else {

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use headgate_compile::Name;
-use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
-use kube::api::ResourceExt as _;
 use tokio::time::sleep;
 
 use super::message::{Message, Update};
 use super::reflector::Shared;
 use crate::causes::causes;
+use crate::pods::{Node, Pod};
 
 const ZONE: &str = "topology.kubernetes.io/zone";
 
@@ -47,12 +46,13 @@ async fn read(pod: &Name, shared: &Shared) -> Result<Arc<str>, String> {
     let pods: Api<Pod> = Api::namespaced(shared.client.clone(), &pod.namespace);
     let found = pods.get(&pod.name).await;
     let found = found.map_err(failed(format!("reading Pod {pod}")))?;
-    let node = found.spec.and_then(|spec| spec.node_name);
-    let node = node.ok_or_else(|| format!("Pod {pod} has no node"))?;
+    let node = found
+        .node()
+        .ok_or_else(|| format!("Pod {pod} has no node"))?;
     let nodes: Api<Node> = Api::all(shared.client.clone());
-    let found = nodes.get(&node).await;
+    let found = nodes.get(node).await;
     let found = found.map_err(failed(format!("reading Node {node}")))?;
-    let zone = found.labels().get(ZONE).filter(|zone| !zone.is_empty());
-    zone.map(|zone| zone.as_str().into())
+    let zone = found.label(ZONE);
+    zone.map(Into::into)
         .ok_or_else(|| format!("Node {node} has no label {ZONE}"))
 }
