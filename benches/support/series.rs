@@ -117,8 +117,10 @@ impl Cluster {
 
     /// Change `sample` of an object of a kind: always another object, and another version of it. Numbers begin with 1.
     pub(crate) fn sample(self, kind: Change, sample: usize) -> Object {
-        let (turn, count) = (sample.wrapping_mul(7_919), self.count(kind));
-        let (n, revision) = (turn % count, 1 + turn / count);
+        let count = self.count(kind);
+        // Each object has its turn before one has its second.
+        let n = sample.wrapping_mul(7_919) % count;
+        let revision = 1 + sample.saturating_sub(1) / count;
         match kind {
             Change::Ingress => self.ingress(n, revision),
             Change::Slice => self.slice(n, revision),
