@@ -86,9 +86,7 @@ impl Body {
         self.recording = Some(recording);
         self
     }
-}
 
-impl Body {
     /// Records the next `part` of the body.
     fn record<T>(&mut self, part: &Poll<Option<Result<T, BodyError>>>, length: fn(&T) -> usize) {
         let Some(recording) = &mut self.recording else {

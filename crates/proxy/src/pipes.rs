@@ -1,4 +1,5 @@
-//! What the relays of one worker share: a buffer, and pipes through which the kernel moves bytes without copying them.
+//! What the relays of one worker share: a buffer, and pipes through which the kernel moves bytes without copying them. Long bodies
+//! of HTTP/1 go through the pipes, too.
 //!
 //! A connection owns none of it while it is idle.
 

@@ -97,9 +97,7 @@ impl UpstreamBody {
             Source::Direct(_) | Source::Ahead(_) => None,
         }
     }
-}
 
-impl UpstreamBody {
     /// See [`headgate_http1::Piped`]: the next bytes, if both sides are sockets.
     pub(crate) fn poll_pipe(
         &mut self,
@@ -156,6 +154,7 @@ pub(super) struct Direct {
 
 /// A failure of a body.
 enum Failed {
+    /// The next poll reports it.
     Unreported(BodyError),
     Reported,
 }
@@ -234,7 +233,6 @@ impl Direct {
         };
         let filled = connection.poll_fill(cx, &mut |socket, most| pipe.fill(socket, most));
         let Poll::Ready(filled) = filled else {
-            drop(pipe);
             return self.poll_silence(cx);
         };
         match filled {
