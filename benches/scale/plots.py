@@ -42,7 +42,7 @@ PANELS = [
     Panel("controller: start to ready", "controller", "ready_s", "s"),
     Panel("new host to its first answer, endpoints changing", "controller", "served_in_churn_ms", "ms", "served_in_churn_p99_ms"),
 ]
-WIDTH, COLUMNS, PLOT, LEFT, BETWEEN, TOP, BELOW = 900, 2, (340, 170), 80, 90, 96, 78
+WIDTH, COLUMNS, PLOT, LEFT, BETWEEN, TOP, BELOW = 920, 2, (340, 170), 92, 96, 96, 78
 # One change among `TO` may cost this many times one among `FROM`.
 FROM, TO, MOST = 1_000, 100_000, 1.5
 
