@@ -172,6 +172,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn pipes_are_lent_until_all_are_and_lent_again() {
+        let pipes = Rc::new(Pipes::default());
+        let mut lent: Vec<PipeGuard> = (0..MAX_PIPES).map_while(|_| pipes.lend()).collect();
+        assert!(lent.len() == MAX_PIPES && pipes.lend().is_none());
+        lent.pop();
+        assert!(pipes.lend().is_some());
+        // One with bytes in it is closed, and another is made.
+        let mut used = lent.pop().expect("one of them");
+        used.held = 1;
+        drop(used);
+        assert_eq!(pipes.made.get(), MAX_PIPES - 1);
+        let new: Vec<PipeGuard> = (0..2).map_while(|_| pipes.lend()).collect();
+        assert!(new.len() == 2 && pipes.lend().is_none());
+    }
+
+    #[test]
     fn small_pipes_are_not_used() {
         assert!(Pipe::new(MIN_PIPE).is_some());
         assert!(Pipe::new(8 << 10).is_none());
