@@ -1,5 +1,6 @@
 //! What is left of a body.
 
+use std::io;
 use std::task::{Context, Poll, ready};
 
 use http_body::SizeHint;
@@ -59,6 +60,7 @@ impl Left {
                     *left = left.saturating_sub(read as u64);
                     Ok(read)
                 }
+                Err(error) if refuses_pipes(&error) => return Poll::Ready(None),
                 Err(error) => Err(Error::Io(error)),
             },
         ))
@@ -93,5 +95,57 @@ impl Left {
                 Err(error) => return Poll::Ready(Err(Error::Io(error))),
             }
         }
+    }
+}
+
+/// Whether the system moves no bytes from a socket into a pipe, as in some sandboxes. None are lost then.
+fn refuses_pipes(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::io::Transfer;
+
+    /// A socket of which a read fails like this.
+    struct Failing(io::ErrorKind);
+
+    impl Socket for Failing {
+        fn is_socket(&self) -> bool {
+            true
+        }
+
+        fn poll_receive(
+            &mut self,
+            _: &mut Context<'_>,
+            _: &mut Transfer<'_>,
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(self.0.into()))
+        }
+    }
+
+    #[test]
+    fn where_the_system_refuses_pipes_bodies_are_read() {
+        let (input, mut left) = (Input::new(1024), Left::Length(100_000));
+        let mut filled = |kind| {
+            let mut cx = Context::from_waker(Waker::noop());
+            left.poll_fill(&input, &mut Failing(kind), &mut cx, &mut |_, _| Ok(1))
+        };
+        assert!(matches!(
+            filled(io::ErrorKind::InvalidInput),
+            Poll::Ready(None)
+        ));
+        assert!(matches!(
+            filled(io::ErrorKind::Unsupported),
+            Poll::Ready(None)
+        ));
+        assert!(matches!(
+            filled(io::ErrorKind::ConnectionReset),
+            Poll::Ready(Some(Err(Error::Io(_))))
+        ));
     }
 }
