@@ -35,7 +35,7 @@ impl Dice {
 pub(super) fn of_route<'t>(
     routed: &mut Routed<'_, 't, Announced>,
     explanation: &mut Explanation,
-) -> Result<Destination<'t>, LocalResponse> {
+) -> Result<Destination<'t>, Refusal> {
     let table = routed.exchange.table;
     let upstreams = routed.exchange.downstream.worker.upstreams.clone();
     let usable = |key: &UpstreamKey| {
@@ -65,18 +65,33 @@ pub(super) fn of_route<'t>(
             Err(response) => refusals.push((dice.because, response)),
         }
     }
-    if let Some(first) = first {
-        for (because, response) in refusals {
-            let step = refused(routed.exchange, &because, response);
-            explanation.steps.push(step);
-        }
-        return Ok(Destination::Upstream(first));
+    let outcome = match first {
+        Some(_) => None,
+        None => refusals.pop(),
+    };
+    let is_split = !refusals.is_empty();
+    for (because, response) in refusals {
+        let step = refused(routed.exchange, &because, response);
+        explanation.steps.push(step);
     }
-    let refusal = refusals.pop();
-    refusal.map_or(Ok(Destination::NotFound), |(_, refusal)| Err(refusal))
+    match (first, outcome) {
+        (Some(first), _) => Ok(Destination::Upstream(first)),
+        (None, Some((because, response))) => Err(Refusal {
+            share: is_split.then_some(because),
+            response,
+        }),
+        (None, None) => Ok(Destination::NotFound),
+    }
 }
 
-/// The step for the share of requests that no backend gets, while others do.
+/// The response to requests that get no backend, whatever weights decide.
+pub(super) struct Refusal {
+    /// The share of requests that get this one, where others get another.
+    pub(super) share: Option<String>,
+    pub(super) response: LocalResponse,
+}
+
+/// The step for the share of requests that no backend gets, while others do or fail otherwise.
 fn refused(exchange: &Exchange<'_>, because: &str, response: LocalResponse) -> Step {
     let why = match response.replaceable() {
         Some(StatusCode::SERVICE_UNAVAILABLE) => "as their Service has no ready endpoint",

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use headgate_table::{Authorization, AuthorizationProtocol, Credentials, ExternalAuth, Target};
 use http::header::AUTHORIZATION;
 
+use super::Dry;
+use super::backends::{self, Refusal};
 use super::stage::Announced;
-use super::{Dry, backends};
 use crate::explanation::StepResult;
 use crate::pipeline::destination::Destination;
 use crate::pipeline::observer::Effects;
@@ -22,15 +23,13 @@ impl Effects<Announced> for Dry {
     ) -> Result<Destination<'t>, LocalResponse> {
         let found = backends::of_route(routed, &mut self.explanation);
         let is_default = matches!(routed.route.target, Target::DefaultBackend(_));
-        if found.is_ok() && !is_default {
-            return found;
+        match found {
+            Ok(found) if is_default => self.decided("backend", Ok(found), "the default backend"),
+            Ok(found) => Ok(found),
+            Err(Refusal { share, response }) => {
+                self.decided("backend", Err(response), share.unwrap_or_default())
+            }
         }
-        let detail = if is_default {
-            "the default backend"
-        } else {
-            ""
-        };
-        self.decided("backend", found, detail)
     }
 
     fn limit(&mut self, routed: &mut Routed<'_, '_, Announced>) -> Result<(), LocalResponse> {
