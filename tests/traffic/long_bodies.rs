@@ -1,11 +1,18 @@
 //! Bodies that are long enough for the kernel to move them from socket to socket.
 
+use headgate_testkit::manifest::Ingress;
 use headgate_testkit::{Connection, Gate, Request, Scenario, Scripted, ScriptedConnection};
 
 use super::setup::BINARY;
 
 /// Request bodies are not read whole before they are sent.
 const STREAMED: &[(&str, &str)] = &[("proxy-request-buffering", "off"), ("proxy-body-size", "0")];
+
+/// They are read whole, and long ones go to a file.
+const BUFFERED: &[(&str, &str)] = &[("proxy-body-size", "0")];
+
+/// Longer than what stays in memory.
+const STORED: usize = (5 << 20) + 1;
 
 /// Around the least that is moved, and others.
 const LENGTHS: [usize; 8] = [
@@ -177,28 +184,63 @@ fn post(length: usize, fields: &str) -> String {
     format!("POST /{length} HTTP/1.1\r\nHost: a.test\r\nContent-Length: {length}\r\n{fields}\r\n")
 }
 
-#[test]
-fn requests_arrive_as_they_were_sent() {
-    let upstream = Scripted::start(|connection| {
-        for (number, length) in LENGTHS.into_iter().enumerate() {
+/// Responds with 200 to every request of which the body is as it should be.
+fn verifying(lengths: &'static [usize]) -> Scripted {
+    Scripted::start(|connection| {
+        for (number, length) in lengths.iter().enumerate() {
             connection.head();
-            let body = connection.exactly(length).unwrap();
-            let status = match body == content(number, length) {
+            let body = connection.exactly(*length).unwrap();
+            let status = match body == content(number, *length) {
                 true => "200 OK",
                 false => "500 Differs",
             };
             connection.send(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"));
         }
         connection.wait_for_close();
+    })
+}
+
+#[test]
+fn requests_arrive_as_they_were_sent() {
+    for (annotations, lengths) in [
+        (STREAMED, &LENGTHS[..]),
+        (BUFFERED, &[STORED, 10, 2 * STORED, STORED - 1]),
+    ] {
+        let upstream = verifying(lengths);
+        let program = Scenario::simple(upstream.address(), annotations).start(BINARY);
+        let mut connection = Connection::open(program.http());
+        for (number, length) in lengths.iter().enumerate() {
+            connection.send(post(*length, ""));
+            connection.send(content(number, *length));
+            connection.response().is(200);
+        }
+        assert_eq!(upstream.connections(), 1, "it is kept after each of them");
+    }
+}
+
+#[test]
+fn a_stored_request_is_sent_again_from_its_start() {
+    let failed = Gate::new();
+    let seen = failed.clone();
+    let failing = Scripted::start(move |connection| {
+        connection.head();
+        connection.exactly(STORED / 2).unwrap();
+        seen.open();
     });
-    let program = Scenario::simple(upstream.address(), STREAMED).start(BINARY);
+    let good = verifying(&[STORED, STORED]);
+    let program = Scenario::new()
+        .service("web", &[failing.address(), good.address()])
+        .settings(&[("retry-non-idempotent", "true")])
+        .ingress(Ingress::new("web").path("/", "web").annotations(BUFFERED))
+        .start(BINARY);
+    // Whichever is first: one of two requests meets the endpoint that fails.
     let mut connection = Connection::open(program.http());
-    for (number, length) in LENGTHS.into_iter().enumerate() {
-        connection.send(post(length, ""));
-        connection.send(content(number, length));
+    for number in 0..2 {
+        connection.send(post(STORED, ""));
+        connection.send(content(number, STORED));
         connection.response().is(200);
     }
-    assert_eq!(upstream.connections(), 1, "it is kept after each of them");
+    failed.pass();
 }
 
 #[test]

@@ -72,6 +72,13 @@ pub trait Piped: Body {
     }
 }
 
+/// Whether the system moves no bytes from there into a pipe, as from sockets in some sandboxes and from files of some file
+/// systems. None are lost then.
+pub fn refuses_pipes(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
+}
+
 impl Socket for TcpStream {
     fn is_socket(&self) -> bool {
         true

@@ -1,6 +1,5 @@
 //! What is left of a body.
 
-use std::io;
 use std::task::{Context, Poll, ready};
 
 use http_body::SizeHint;
@@ -9,7 +8,7 @@ use tokio::io::AsyncRead;
 use crate::Error;
 use crate::chunked::{Chunked, Part};
 use crate::input::Input;
-use crate::io::{Fill, Socket};
+use crate::io::{Fill, Socket, refuses_pipes};
 
 /// What is left to read of a body.
 #[derive(Debug)]
@@ -98,14 +97,9 @@ impl Left {
     }
 }
 
-/// Whether the system moves no bytes from a socket into a pipe, as in some sandboxes. None are lost then.
-fn refuses_pipes(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
-    matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::task::Waker;
 
     use super::*;

@@ -27,6 +27,6 @@ pub mod server;
 
 pub use connection::Connection;
 pub use error::Error;
-pub use io::{Coded, Fill, Io, NextPipe, Pipe, Piped, Socket, Transfer, Unpiped};
+pub use io::{Coded, Fill, Io, NextPipe, Pipe, Piped, Socket, Transfer, Unpiped, refuses_pipes};
 pub use request::RequestHead;
 pub use response::ResponseHead;

@@ -1,5 +1,5 @@
 //! What the relays of one worker share: a buffer, and pipes through which the kernel moves bytes without copying them. Long bodies
-//! of HTTP/1 go through the pipes, too.
+//! of HTTP/1 go through the pipes, too, from a socket or from a temporary file.
 //!
 //! A connection owns none of it while it is idle.
 
@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
+use headgate_http1::refuses_pipes;
 use rustix::pipe::{
     PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice,
 };
@@ -21,7 +22,7 @@ const PIPE: usize = 256 << 10;
 /// Smallest pipe that is used. The kernel makes them of one or two pages when the pipes of the user take too much memory, and
 /// such a pipe costs more system calls than the buffer.
 const MIN_PIPE: usize = 64 << 10;
-/// How long no pipe is made after the system refused one.
+/// How long none is lent after the system refused one, or refused to fill one.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Pipes of a worker. Each is two open files, so that connections that find none use the buffer.
 const MAX_PIPES: usize = 64;
@@ -38,15 +39,17 @@ pub(crate) struct RelayTools {
 pub(crate) struct Pipes {
     unused: RefCell<Vec<Pipe>>,
     made: Cell<usize>,
-    /// When the system last refused a pipe.
+    /// When the system last refused one.
     refused: Cell<Option<Instant>>,
 }
 
 /// A pipe, empty when it is not lent.
 #[derive(Debug)]
-struct Pipe {
+pub(crate) struct Pipe {
     read: OwnedFd,
     write: OwnedFd,
+    /// Bytes in it.
+    held: usize,
 }
 
 /// A pipe while it is lent.
@@ -54,8 +57,6 @@ struct Pipe {
 pub(crate) struct PipeGuard {
     pipes: Rc<Pipes>,
     pipe: Option<Pipe>,
-    /// Bytes in it.
-    held: usize,
 }
 
 impl RelayTools {
@@ -88,7 +89,6 @@ impl Pipes {
         Some(PipeGuard {
             pipes: self.clone(),
             pipe: Some(pipe),
-            held: 0,
         })
     }
 
@@ -104,6 +104,13 @@ impl Pipes {
         }
         pipe
     }
+
+    /// Lends none for a while.
+    fn pause(&self) {
+        let unused = self.unused.take().len();
+        self.made.set(self.made.get().saturating_sub(unused));
+        self.refused.set(Some(Instant::now()));
+    }
 }
 
 impl Pipe {
@@ -114,37 +121,73 @@ impl Pipe {
             Ok(size) => size,
             Err(_) => fcntl_getpipe_size(&write).ok()?,
         };
-        (size >= MIN_PIPE).then_some(Self { read, write })
+        (size >= MIN_PIPE).then_some(Self {
+            read,
+            write,
+            held: 0,
+        })
+    }
+
+    /// Moves bytes into it, `most` at most: from a socket, or from a file at `offset`. 0 at the end of either.
+    ///
+    /// # Errors
+    /// See also [`refuses_pipes`].
+    pub(crate) fn fill(
+        &mut self,
+        from: impl AsFd,
+        offset: Option<u64>,
+        most: u64,
+    ) -> io::Result<usize> {
+        let most = usize::try_from(most).map_or(PIPE, |most| most.min(PIPE));
+        let mut offset = offset;
+        let moved = splice(from, offset.as_mut(), &self.write, None, most, flags())?;
+        self.held += moved;
+        Ok(moved)
     }
 }
 
 impl PipeGuard {
     /// Moves bytes from the socket into the pipe, `most` at most; 0 at the end of the stream.
+    ///
+    /// # Errors
+    /// If the system moves none into pipes ([`refuses_pipes`]), none are lent for a while.
     pub(crate) fn fill(&mut self, from: impl AsFd, most: u64) -> io::Result<usize> {
-        let pipe = self.pipe.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
-        let most = usize::try_from(most).map_or(PIPE, |most| most.min(PIPE));
-        let moved = splice(from, None, &pipe.write, None, most, flags())?;
-        self.held += moved;
-        Ok(moved)
+        let pipe = self.pipe.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        let filled = pipe.fill(from, None, most);
+        if filled.as_ref().is_err_and(refuses_pipes) {
+            self.pipe = None;
+            self.pipes.pause();
+        }
+        filled
     }
 
     /// Moves bytes from the pipe into the socket.
     pub(super) fn empty(&mut self, to: impl AsFd) -> io::Result<usize> {
-        let pipe = self.pipe.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
-        let moved = splice(&pipe.read, None, to, None, self.held, flags())?;
-        self.held = self.held.saturating_sub(moved);
+        let pipe = self.pipe.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        let moved = splice(&pipe.read, None, to, None, pipe.held, flags())?;
+        pipe.held = pipe.held.saturating_sub(moved);
         Ok(moved)
     }
 
     /// Bytes in the pipe.
     pub(super) fn held(&self) -> usize {
-        self.held
+        self.pipe.as_ref().map_or(0, |pipe| pipe.held)
+    }
+
+    /// The pipe, to be filled by another thread. If it is not put back, it is closed.
+    pub(crate) fn take(&mut self) -> Option<Pipe> {
+        self.pipe.take()
+    }
+
+    /// Puts back what was taken.
+    pub(crate) fn put(&mut self, pipe: Pipe) {
+        self.pipe = Some(pipe);
     }
 }
 
 impl headgate_http1::Pipe for PipeGuard {
     fn length(&self) -> usize {
-        self.held
+        self.held()
     }
 
     fn send(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
@@ -155,7 +198,7 @@ impl headgate_http1::Pipe for PipeGuard {
 impl Drop for PipeGuard {
     /// Bytes that are left in a pipe must not reach another connection.
     fn drop(&mut self) {
-        let pipe = self.pipe.take().filter(|_| self.held == 0);
+        let pipe = self.pipe.take().filter(|pipe| pipe.held == 0);
         match pipe {
             Some(pipe) => self.pipes.unused.borrow_mut().push(pipe),
             None => self.pipes.made.set(self.pipes.made.get().saturating_sub(1)),
@@ -180,7 +223,7 @@ mod tests {
         assert!(pipes.lend().is_some());
         // One with bytes in it is closed, and another is made.
         let mut used = lent.pop().expect("one of them");
-        used.held = 1;
+        used.pipe.as_mut().expect("it is lent").held = 1;
         drop(used);
         assert_eq!(pipes.made.get(), MAX_PIPES - 1);
         let new: Vec<PipeGuard> = (0..2).map_while(|_| pipes.lend()).collect();

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::task::Poll;
 
 use futures_util::FutureExt;
+use headgate_http1::refuses_pipes;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -282,7 +283,10 @@ impl<'s> Relay<'s> {
                     self.traffic.read(direction, read);
                     moved += read;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // What is left is copied.
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock || refuses_pipes(&error) =>
+                {
                     return Ok(ControlFlow::Continue(moved));
                 }
                 Err(error) => return Err(error),

@@ -34,6 +34,7 @@ mod response_body;
 mod retry;
 mod retry_window;
 mod spool;
+mod stored_body;
 mod target;
 mod timer;
 mod tls;

@@ -15,7 +15,8 @@ use super::request_body::{
     BodyRules, BodyStream, ClientBody, RequestBody, RequestBodyError, Watch,
 };
 use super::request_buffers::Held;
-use super::spool::{PIECE, Spool};
+use super::spool::PIECE;
+use super::stored_body::Stored;
 use crate::incoming::Incoming;
 
 /// The body of a request to an upstream: the client's, or one of the process itself.
@@ -25,8 +26,7 @@ enum Kind {
     Empty,
     Memory(Bytes),
     Held(Rc<Held>),
-    /// With its length.
-    Spooled(Spool, u64),
+    Stored(Stored),
     /// With its length, if that is known. `None` once a connection has taken it: it cannot be sent again.
     Stream(Option<BodyStream>, Option<u64>),
     /// With its length, if that is known.
@@ -93,7 +93,10 @@ impl Payload {
         }
         let body = ClientBody::new(incoming, rules);
         let places = upstreams.places(rules.memory, rules.limit.unwrap_or(0));
-        Ok(Self::gathered(gather(body, length, places).await?))
+        Ok(Self::gathered(
+            gather(body, length, places).await?,
+            upstreams,
+        ))
     }
 
     /// The same in a form that the protocol can frame: without chunks, a body of unknown length is read to its end first.
@@ -105,17 +108,21 @@ impl Payload {
         match self.0 {
             Kind::Stream(Some(body), None) if options.needs_length() => {
                 let places = upstreams.places(PIECE, 0);
-                Ok(Self::gathered(gather(body, None, places).await?))
+                Ok(Self::gathered(gather(body, None, places).await?, upstreams))
             }
             kind => Ok(Self(kind)),
         }
     }
 
-    fn gathered(body: Gathered) -> Self {
+    fn gathered(body: Gathered, upstreams: &Upstreams) -> Self {
         Self(match body {
             Gathered::Bytes(bytes) => Kind::Memory(bytes),
             Gathered::Held(held) => Kind::Held(Rc::new(held)),
-            Gathered::Spooled(spool, length) => Kind::Spooled(spool, length),
+            Gathered::Spooled(spool, length) => Kind::Stored(Stored {
+                spool,
+                length,
+                pipes: upstreams.pipes.clone(),
+            }),
         })
     }
 
@@ -125,7 +132,7 @@ impl Payload {
             Kind::Empty => Kind::Empty,
             Kind::Memory(bytes) => Kind::Memory(bytes.clone()),
             Kind::Held(held) => Kind::Held(held.clone()),
-            Kind::Spooled(spool, length) => Kind::Spooled(spool.clone(), *length),
+            Kind::Stored(stored) => Kind::Stored(stored.clone()),
             Kind::Stream(..) | Kind::Replay(..) => return None,
         }))
     }
@@ -161,9 +168,8 @@ impl Payload {
             Kind::Empty => Length::None,
             Kind::Memory(bytes) => Length::Exact(bytes.len() as u64),
             Kind::Held(held) => Length::Exact(held.len()),
-            Kind::Spooled(_, length)
-            | Kind::Stream(_, Some(length))
-            | Kind::Replay(_, Some(length)) => Length::Exact(*length),
+            Kind::Stored(stored) => Length::Exact(stored.length),
+            Kind::Stream(_, Some(length)) | Kind::Replay(_, Some(length)) => Length::Exact(*length),
             Kind::Stream(_, None) | Kind::Replay(_, None) => Length::Unknown,
         }
     }
@@ -177,9 +183,7 @@ impl Payload {
             Kind::Memory(bytes) if bytes.is_empty() => return Some((RequestBody::empty(), None)),
             Kind::Memory(bytes) => RequestBody::memory(bytes.clone(), watch.clone()),
             Kind::Held(held) => RequestBody::held(held.clone(), watch.clone()),
-            Kind::Spooled(spool, length) => {
-                RequestBody::spooled(spool.clone(), *length, watch.clone())
-            }
+            Kind::Stored(stored) => RequestBody::stored(stored.clone(), watch.clone()),
             Kind::Stream(body, _) => RequestBody::stream(body.take()?, watch.clone()),
             Kind::Replay(replay, _) => RequestBody::stream(replay.body()?, watch.clone()),
         };
@@ -198,7 +202,7 @@ impl Payload {
         match &self.0 {
             Kind::Stream(body, _) => body.is_some(),
             Kind::Replay(replay, _) => replay.can_be_sent(),
-            Kind::Empty | Kind::Memory(_) | Kind::Held(_) | Kind::Spooled(..) => true,
+            Kind::Empty | Kind::Memory(_) | Kind::Held(_) | Kind::Stored(_) => true,
         }
     }
 }

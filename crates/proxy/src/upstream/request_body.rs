@@ -1,8 +1,6 @@
 //! Request bodies while they are sent.
 
 use std::cell::Cell;
-use std::future::Future;
-use std::io;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -12,11 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use headgate_http1::{NextPipe, Pipe, Piped};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::request_buffers::Held;
-use super::spool::Spool;
+use super::stored_body::{Stored, StoredBody};
 use super::timer::LazyTimer;
 use super::trailers;
 use crate::incoming::{Broken, Incoming};
@@ -201,7 +198,7 @@ pub(super) struct RequestBody {
 enum Source {
     Memory(Option<Bytes>),
     Held(HeldBody),
-    Spooled(SpooledBody),
+    Stored(StoredBody),
     Stream(BodyStream),
 }
 
@@ -211,13 +208,6 @@ struct HeldBody {
     next: usize,
     /// Bytes that are left.
     left: u64,
-}
-
-struct SpooledBody {
-    spool: Spool,
-    offset: u64,
-    length: u64,
-    read: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 impl RequestBody {
@@ -249,15 +239,10 @@ impl RequestBody {
         }
     }
 
-    /// `length` bytes of a file.
-    pub(super) fn spooled(spool: Spool, length: u64, watch: Rc<Watch>) -> Self {
+    /// What was received, in a file.
+    pub(super) fn stored(stored: Stored, watch: Rc<Watch>) -> Self {
         Self {
-            source: Source::Spooled(SpooledBody {
-                spool,
-                offset: 0,
-                length,
-                read: None,
-            }),
+            source: Source::Stored(StoredBody::new(stored)),
             watch: Some(watch),
         }
     }
@@ -274,7 +259,7 @@ impl RequestBody {
     pub(super) fn into_stream(self) -> Option<BodyStream> {
         match self.source {
             Source::Stream(body) => Some(body),
-            Source::Memory(_) | Source::Held(_) | Source::Spooled(_) => None,
+            Source::Memory(_) | Source::Held(_) | Source::Stored(_) => None,
         }
     }
 
@@ -313,7 +298,7 @@ impl HttpBody for RequestBody {
         let frame = match &mut self.source {
             Source::Memory(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Held(body) => Poll::Ready(body.next().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Spooled(body) => body.poll_next(cx),
+            Source::Stored(body) => body.poll_next(cx),
             Source::Stream(body) => body.as_mut().poll_frame(cx),
         };
         self.follow(&frame);
@@ -324,7 +309,7 @@ impl HttpBody for RequestBody {
         match &self.source {
             Source::Memory(bytes) => bytes.is_none(),
             Source::Held(body) => body.left == 0,
-            Source::Spooled(body) => body.offset == body.length,
+            Source::Stored(body) => body.left() == 0,
             Source::Stream(body) => body.is_end_stream(),
         }
     }
@@ -335,7 +320,7 @@ impl HttpBody for RequestBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Source::Held(body) => SizeHint::with_exact(body.left),
-            Source::Spooled(body) => SizeHint::with_exact(body.length - body.offset),
+            Source::Stored(body) => SizeHint::with_exact(body.left()),
             Source::Stream(body) => body.size_hint(),
         }
     }
@@ -346,10 +331,11 @@ impl Piped for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<NextPipe<RequestBodyError>> {
-        let Source::Stream(body) = &mut self.source else {
-            return Poll::Ready(None);
+        let pipe = match &mut self.source {
+            Source::Stream(body) => body.as_mut().poll_pipe(cx),
+            Source::Stored(body) => body.poll_pipe(cx),
+            Source::Memory(_) | Source::Held(_) => Poll::Ready(None),
         };
-        let pipe = body.as_mut().poll_pipe(cx);
         if !matches!(pipe, Poll::Ready(None)) {
             self.follow(&pipe);
         }
@@ -363,28 +349,6 @@ impl HeldBody {
         self.next += 1;
         self.left = self.left.saturating_sub(chunk.len() as u64);
         Some(chunk)
-    }
-}
-
-impl SpooledBody {
-    fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let left = self.length - self.offset;
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        let read = self
-            .read
-            .get_or_insert_with(|| self.spool.read_at(self.offset, left));
-        let result = ready!(Pin::new(read).poll(cx));
-        self.read = None;
-        let Ok(Ok(bytes)) = result else {
-            return Poll::Ready(Some(Err(RequestBodyError::Spool)));
-        };
-        self.offset += bytes.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }
 

@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
+use crate::pipes::Pipe;
+
 /// Bytes that are read or written at once.
 pub(super) const PIECE: usize = 256 << 10;
 
@@ -135,6 +137,25 @@ impl Spool {
             let mut buffer = vec![0; length];
             file.file.read_exact_at(&mut buffer, offset)?;
             Ok(Bytes::from(buffer))
+        })
+    }
+
+    /// Moves at most [`PIECE`] of the `left` bytes after `offset` into `pipe`.
+    ///
+    /// # Errors
+    /// See also [`headgate_http1::refuses_pipes`].
+    pub(super) fn fill(
+        &self,
+        mut pipe: Pipe,
+        offset: u64,
+        left: u64,
+    ) -> JoinHandle<io::Result<Pipe>> {
+        let file = self.0.clone();
+        spawn_blocking(move || {
+            match pipe.fill(&file.file, Some(offset), left.min(PIECE as u64))? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Ok(pipe),
+            }
         })
     }
 }
