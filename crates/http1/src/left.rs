@@ -80,6 +80,9 @@ impl Left {
                 Self::Length(left) => {
                     let data = input.take(*left);
                     *left -= data.len() as u64;
+                    if *left == 0 {
+                        input.end_body();
+                    }
                     Part::Data(data)
                 }
                 Self::Close => Part::Data(input.take(u64::MAX)),
@@ -87,7 +90,11 @@ impl Left {
             if !matches!(part, Part::More) {
                 return Poll::Ready(Ok(part));
             }
-            match ready!(input.poll_read(io, cx)) {
+            let read = match self {
+                Self::Length(left) => input.poll_read_body(*left, io, cx),
+                Self::Chunked(_) | Self::Close => input.poll_read(io, cx),
+            };
+            match ready!(read) {
                 Ok(1..) => {}
                 Ok(0) if matches!(self, Self::Close) => return Poll::Ready(Ok(Part::End)),
                 Ok(0) => return Poll::Ready(Err(Error::Truncated)),

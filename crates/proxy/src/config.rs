@@ -60,7 +60,7 @@ impl Config {
     pub const RESPONSE_BUFFERS: usize = 8 << 20;
 
     /// Default of [`Config::request_buffers`].
-    pub const REQUEST_BUFFERS: usize = 32 << 20;
+    pub const REQUEST_BUFFERS: usize = 128 << 20;
 }
 
 /// The limit of a container's memory.
