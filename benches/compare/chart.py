@@ -9,7 +9,8 @@ from workloads import BY_NAME, PEERS
 SERIES = drawing.series({"nginx": "nginx, plain", "haproxy": "HAProxy", "envoy": "Envoy", "ingress-nginx": "ingress-nginx"})
 WIDTH, LABELS, ROW, TOP, MARGIN, NUMBERS = 900, 330, 26, 72, 24, 60
 RIGHT = WIDTH - MARGIN - NUMBERS
-LEAST, MOST = 0.125, 4.0
+# Ratios beyond these are drawn at the edge.
+LEAST, MOST = 0.0625, 4.0
 
 
 def svg(results):
@@ -22,7 +23,7 @@ def svg(results):
     parts = [drawing.begin(WIDTH, bottom + 40, "CPU time per request of Headgate relative to other proxies",
                            "CPU per request, the worst workload first", SERIES, MARGIN),
              drawing.legend([one for one in SERIES if one.name in names], LABELS, 48)]
-    for tick in (0.125, 0.25, 0.5, 1, 2, 4):
+    for tick in (0.0625, 0.125, 0.25, 0.5, 1, 2, 4):
         kind = "even" if tick == 1 else "grid"
         parts.append(f'<line class="{kind}" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{TOP - 6}" y2="{bottom}"/>')
         parts.append(f'<text class="axis" x="{x(tick):.1f}" y="{bottom + 16}">{tick:g}</text>')
