@@ -294,7 +294,8 @@ fn is_a_client(bytes: &[u8]) {
         let list = listed(&fields, &trust.for_header);
         let list = list.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
         let is_listed = list.split(|byte| *byte == b',').any(|entry| {
-            address(entry).is_some_and(|address| address.to_canonical() == client.address)
+            address(entry.trim_ascii())
+                .is_some_and(|address| address.to_canonical() == client.address)
         });
         assert!(client.address == peer || (use_forwarded_headers && is_listed));
         assert_eq!(client.address, client.address.to_canonical());
