@@ -231,6 +231,19 @@ mod tests {
     }
 
     #[test]
+    fn none_are_lent_for_a_while_after_the_system_refused_to_fill_one() {
+        let pipes = Rc::new(Pipes::default());
+        let (mut used, other) = (pipes.lend().expect("a pipe"), pipes.lend());
+        drop(other);
+        // The system moves nothing from a pipe into itself.
+        let read = used.pipe.as_ref().expect("it is lent").read.try_clone();
+        let filled = used.fill(read.expect("a file"), 10);
+        assert!(filled.is_err_and(|error| refuses_pipes(&error)));
+        drop(used);
+        assert!(pipes.lend().is_none() && pipes.made.get() == 0);
+    }
+
+    #[test]
     fn small_pipes_are_not_used() {
         assert!(Pipe::new(MIN_PIPE).is_some());
         assert!(Pipe::new(8 << 10).is_none());

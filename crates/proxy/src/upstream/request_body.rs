@@ -198,7 +198,8 @@ pub(super) struct RequestBody {
 enum Source {
     Memory(Option<Bytes>),
     Held(HeldBody),
-    Stored(StoredBody),
+    /// Boxed, as it is rare and large.
+    Stored(Box<StoredBody>),
     Stream(BodyStream),
 }
 
@@ -242,7 +243,7 @@ impl RequestBody {
     /// What was received, in a file.
     pub(super) fn stored(stored: Stored, watch: Rc<Watch>) -> Self {
         Self {
-            source: Source::Stored(StoredBody::new(stored)),
+            source: Source::Stored(Box::new(StoredBody::new(stored))),
             watch: Some(watch),
         }
     }

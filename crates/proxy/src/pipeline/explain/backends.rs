@@ -31,7 +31,7 @@ impl Dice {
 /// Fills in the backends for a request on its route. Returns the first of them.
 ///
 /// # Errors
-/// The response if there is none, whatever weights decide.
+/// The response if there is none, or one of the responses if weights decide which.
 pub(super) fn of_route<'t>(
     routed: &mut Routed<'_, 't, Announced>,
     explanation: &mut Explanation,
@@ -84,7 +84,7 @@ pub(super) fn of_route<'t>(
     }
 }
 
-/// The response to requests that get no backend, whatever weights decide.
+/// The response to requests on a route of which no backend can serve.
 pub(super) struct Refusal {
     /// The share of requests that get this one, where others get another.
     pub(super) share: Option<String>,
